@@ -1,0 +1,1 @@
+"""What a source text says.  PYTEST_DONT_REWRITE"""

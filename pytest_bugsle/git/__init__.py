@@ -1,0 +1,1 @@
+"""The only room that runs git.  PYTEST_DONT_REWRITE"""

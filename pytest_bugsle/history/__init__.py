@@ -1,0 +1,1 @@
+"""What a repository's past says.  PYTEST_DONT_REWRITE"""

@@ -1,0 +1,1 @@
+"""Is every bug fix held by a test that fails without it?.  PYTEST_DONT_REWRITE"""

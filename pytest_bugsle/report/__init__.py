@@ -1,0 +1,1 @@
+"""One module per format.  PYTEST_DONT_REWRITE"""

@@ -1,0 +1,1 @@
+"""The only room that starts pytest.  PYTEST_DONT_REWRITE"""
