@@ -1,0 +1,175 @@
+"""Which names a text defines, and which calls it newly accepts.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+
+from pytest_bugsle.code.syntax import is_overload, is_type_checking, parse, reads_annotations
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+_Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_LISTED = frozenset({"__all__", "__slots__", "__match_args__", "_fields"})
+
+
+def added_names(old: bytes | None, new: bytes | None) -> frozenset[str]:
+    """Give the names that only the new text defines: what a test can ask for in vain without the fix.
+
+    Functions, classes, methods, parameters, module, class and instance attributes, import aliases, and the
+    names listed in `__all__` and `__slots__`; not a function's own variables, which no test can reach.
+    """
+    return _defined(new) - _defined(old)
+
+
+def added_top_level(old: bytes | None, new: bytes | None) -> tuple[str, ...]:
+    """Give the names that can be imported from the new module alone, in order of definition."""
+    known = set(_top_level(old))
+    return tuple(dict.fromkeys(name for name in _top_level(new) if name not in known))
+
+
+def changed_signatures(old: bytes | None, new: bytes | None) -> frozenset[str]:
+    """Name the functions, methods and classes that accept calls which they refused before.
+
+    A class stands for its `__init__` and `__new__`, and for the fields of a dataclass.
+    """
+    before, after = dict(_signatures(old)), dict(_signatures(new))
+    return frozenset(name for name, signature in after.items() if name in before and signature - before[name])
+
+
+def _defined(source: bytes | None) -> frozenset[str]:
+    tree = parse(source) if source else None
+    return frozenset(_names(tree)) if tree is not None else frozenset()
+
+
+def _names(tree: ast.Module) -> Iterator[str]:
+    stack: list[tuple[ast.AST, bool]] = [(tree, False)]
+    while stack:
+        node, local = stack.pop()
+        inner = local
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                if not local:
+                    yield node.name
+                yield from _popped_options(node)
+                inner = True
+            case ast.ClassDef():
+                if not local:
+                    yield node.name
+                inner = False
+            case ast.Lambda():
+                inner = True
+            case ast.arg():
+                yield node.arg
+            case ast.Global():
+                yield from node.names
+            case ast.Attribute(ctx=ast.Store()):
+                yield node.attr
+            case ast.Name(ctx=ast.Store()) if not local:
+                yield node.id
+            case ast.alias() if not local and node.name != "*":
+                yield node.asname or node.name.partition(".")[0]
+            case ast.MatchAs() | ast.MatchStar() | ast.ExceptHandler() if node.name and not local:
+                yield node.name
+            case ast.Assign(targets=targets) | ast.AugAssign(target=ast.Name() as targets):
+                if _listing(targets):
+                    yield from _strings(node.value)
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if name in _LISTED:
+                yield from _strings(value)
+        stack.extend((child, inner) for child in ast.iter_child_nodes(node))
+
+
+def _listing(targets: list[ast.expr] | ast.Name) -> bool:
+    named = [targets] if isinstance(targets, ast.Name) else targets
+    return any(isinstance(target, ast.Name) and target.id in _LISTED for target in named)
+
+
+def _strings(value: ast.expr) -> Iterator[str]:
+    for node in ast.walk(value):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def _popped_options(function: _Function) -> Iterator[str]:
+    """Give the names in `options.pop("name")`, where `**options` takes what the signature does not say."""
+    if function.args.kwarg is None:
+        return
+    for node in ast.walk(function):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id=owner), attr="pop" | "get" | "setdefault"),
+                args=[ast.Constant(value=str() as option), *_],
+            ) if owner == function.args.kwarg.arg:
+                yield option
+
+
+def _top_level(source: bytes | None) -> Iterator[str]:
+    tree = parse(source) if source else None
+    stack: list[ast.AST] = list(reversed(tree.body)) if tree is not None else []
+    while stack:
+        node = stack.pop()
+        children: Iterable[ast.AST] = ast.iter_child_nodes(node)
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.name
+                continue
+            case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                continue
+            case ast.If(test=test, orelse=orelse) if is_type_checking(test):
+                children = orelse
+            case ast.Name(ctx=ast.Store()):
+                yield node.id
+            case ast.alias() if node.name != "*":
+                yield node.asname or node.name.partition(".")[0]
+        stack.extend(reversed(list(children)))
+
+
+def _signatures(source: bytes | None) -> Iterator[tuple[str, frozenset[str]]]:
+    tree = parse(source) if source else None
+    stack: list[tuple[ast.AST, str, bool]] = [(tree, "", False)] if tree is not None else []
+    while stack:
+        node, scope, method = stack.pop()
+        for child in ast.iter_child_nodes(node):
+            if not isinstance(child, _Scope):
+                stack.append((child, scope, method))
+                continue
+            name = f"{scope}.{child.name}" if scope else child.name
+            if isinstance(child, ast.ClassDef):
+                if fields := _fields(child):
+                    yield name, fields
+                stack.append((child, name, True))
+            elif not is_overload(child):
+                accepted = frozenset(_accepted(child.args))
+                yield name, accepted
+                if method and child.name in {"__init__", "__new__"}:
+                    yield scope, accepted
+                stack.append((child, name, False))
+
+
+def _accepted(arguments: ast.arguments) -> Iterator[str]:
+    """List what a call may do: give by position, give by name, leave out."""
+    ordered = arguments.posonlyargs + arguments.args
+    required = len(ordered) - len(arguments.defaults)
+    for index, argument in enumerate(ordered):
+        yield f"position {index}"
+        if argument in arguments.args:
+            yield f"name {argument.arg}"
+        if index >= required:
+            yield f"without {argument.arg}"
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        yield f"name {argument.arg}"
+        if default is not None:
+            yield f"without {argument.arg}"
+    if arguments.vararg:
+        yield "any position"
+    if arguments.kwarg:
+        yield "any name"
+
+
+def _fields(node: ast.ClassDef) -> frozenset[str]:
+    """List what the `__init__` that a decorator or a base makes of annotations accepts."""
+    found: set[str] = set()
+    for statement in node.body if reads_annotations(node) else ():
+        match statement:
+            case ast.AnnAssign(target=ast.Name(id=name), value=default):
+                found |= {f"name {name}"} if default is None else {f"name {name}", f"without {name}"}
+    return frozenset(found)

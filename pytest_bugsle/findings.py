@@ -1,0 +1,185 @@
+"""The table of rules, and the finding: what a user reads.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import msgspec
+
+from pytest_bugsle.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Level = Literal["error", "warning", "info", "off"]
+Verdict = Literal["pass", "fail", "undecided"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A thing the gate can say: a stable code, a name, a default level, and its page."""
+
+    code: str
+    name: str
+    level: Level
+    what: str
+    why: str
+    mend: str
+    level_in_ci: Level | None = None
+
+    def default_level(self, *, ci: bool) -> Level:
+        """Return the level that holds where no policy says otherwise."""
+        return self.level_in_ci if ci and self.level_in_ci else self.level
+
+    def page(self) -> str:
+        """Return what `bugsle rule CODE` prints."""
+        level = self.level if self.level_in_ci is None else f"{self.level} ({self.level_in_ci} where CI is set)"
+        return "\n".join(
+            [
+                f"{self.code} {self.name}   default level: {level}",
+                "",
+                f"What. {self.what}",
+                f"Why. {self.why}",
+                f"How to mend. {self.mend}",
+                "How to switch it off. In pyproject.toml:",
+                "  [tool.bugsle.rules]",
+                f'  {self.code} = "off"          # or "info", "warning", "error"',
+                "For one commit, with a reason, as a trailer of its message:",
+                f"  Bugsle-Waive: {self.code} the reason",
+            ]
+        )
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """One remark: rule, level, message, place, and what to do next."""
+
+    rule: str
+    name: str
+    level: Level
+    message: str
+    help: str
+    path: str | None = None
+    line: int | None = None
+    commit: str | None = None
+
+
+RULES: Mapping[str, Rule] = {
+    rule.code: rule
+    for rule in (
+        Rule(
+            "BUG001",
+            "nothing-judged",
+            "warning",
+            "There was something to judge, and nothing was: no base commit could be found (often a shallow "
+            "clone), or none of the bug fixes in the range could be judged.",
+            "A gate that judges nothing and stays green looks exactly like a gate that passed.",
+            "Follow the reason in the message. For a shallow clone, fetch the history: "
+            "`git fetch --unshallow`, or `fetch-depth: 0` in the checkout step.",
+            level_in_ci="error",
+        ),
+        Rule(
+            "BUG002",
+            "waiver-expired",
+            "error",
+            "A waiver in the settings has passed its expiry date, so it no longer waives anything.",
+            "A waiver is a promise to come back; this is the day.",
+            "Mend what was waived, or give the waiver a new date and reason in [[tool.bugsle.waivers]].",
+        ),
+        Rule(
+            "BUG003",
+            "waiver-unused",
+            "warning",
+            "A waiver names a commit of the range or a bug that no finding in this run needed it for.",
+            "Waivers that outlive their reason hide the next bug.",
+            "Take the waiver out.",
+        ),
+        Rule(
+            "BUG101",
+            "fix-without-test",
+            "error",
+            "A bug fix came without a test: no test is linked to it, and none of the tests near the change "
+            "fails without it.",
+            "Nothing keeps the bug from coming back.",
+            "Write a test that fails without the fix. If one exists elsewhere, mark it with "
+            '`@pytest.mark.regression("#42")` or name it in a trailer `Regression-Test: path::test`.',
+        ),
+        Rule(
+            "BUG102",
+            "test-passes-without-fix",
+            "error",
+            "The tests linked to a bug fix pass with the fix taken out as well.",
+            "A test that is green with the bug in place does not hold the bug: it can come back unseen.",
+            "Change the test until it fails without the fix: `bugsle prove COMMIT` shows both sides.",
+        ),
+        Rule(
+            "BUG103",
+            "existence-only-proof",
+            "warning",
+            "The test fails without the fix only because a name that the fix adds is missing (import, "
+            "attribute or keyword).",
+            "Such a test shows that something new exists, not that the bug is gone.",
+            "Let the test reach the bug by a name that existed before the fix.",
+        ),
+        Rule(
+            "BUG104",
+            "proof-undecided",
+            "warning",
+            "A bug fix could not be judged; the message says what is missing.",
+            "Undecided is not a pass. `--bugsle-strict` makes it fail.",
+            "Follow the reason in the message, then run `bugsle prove COMMIT`.",
+        ),
+        Rule(
+            "BUG106",
+            "guard-fails",
+            "error",
+            "A test linked to a bug fix does not pass with the fix in place.",
+            "Either the fix does not work or the test does not test it.",
+            "Run the test alone; mend the fix or the test.",
+        ),
+    )
+}
+
+
+def rule_named(text: str) -> Rule:
+    """Return the rule with this code or name; UsageError names the nearest one."""
+    wanted = text.strip()
+    for rule in RULES.values():
+        if wanted.upper() == rule.code or wanted.lower() == rule.name:
+            return rule
+    known = [*RULES, *(rule.name for rule in RULES.values())]
+    near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5) or difflib.get_close_matches(
+        wanted.upper(), known, n=1, cutoff=0.5
+    )
+    hint = f"did you mean {near[0]}?" if near else "`bugsle rule` lists them all."
+    raise UsageError(f"there is no rule {wanted!r}.", hint=hint)
+
+
+def make_finding(
+    code: str,
+    message: str,
+    *,
+    help: str = "",
+    levels: Mapping[str, Level],
+    ci: bool,
+    path: str | None = None,
+    line: int | None = None,
+    commit: str | None = None,
+) -> Finding:
+    """Return a finding of rule `code` at the level that the policy `levels` gives it."""
+    rule = RULES[code]
+    level = levels.get(code, rule.default_level(ci=ci))
+    return Finding(
+        rule=code,
+        name=rule.name,
+        level=level,
+        message=message,
+        help=help or rule.mend,
+        path=path,
+        line=line,
+        commit=commit,
+    )
+
+
+LEVELS: tuple[Level, ...] = get_args(Level)

@@ -1,0 +1,36 @@
+"""Merge three versions of a file.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_bugsle.git.repository import Repository
+
+_MOST_CONFLICTS = 127  # git counts no further; above stand its errors
+_BINARY_WITHIN = 8000  # where git looks for a NUL
+
+
+def merge_file(repo: Repository, current: bytes, base: bytes, other: bytes) -> bytes | None:
+    """Carry the change base -> other over to `current`; None on a conflict or for binary content.
+
+    `git merge-file` reads no attributes, so that `merge=union` cannot make a wrong merge clean.
+    """
+    if other in (base, current):
+        return current
+    if current == base:
+        return other
+    versions = {"current": current, "base": base, "other": other}
+    if any(b"\0" in content[:_BINARY_WITHIN] for content in versions.values()):
+        return None
+    with tempfile.TemporaryDirectory(prefix="bugsle-merge-") as folder:
+        paths = []
+        for name, content in versions.items():
+            paths.append(Path(folder, name))
+            paths[-1].write_bytes(content)
+        code, merged = repo.call(
+            "merge-file", "--stdout", "--quiet", *map(str, paths), ok=range(_MOST_CONFLICTS + 1)
+        )
+    return merged if code == 0 else None

@@ -1,0 +1,226 @@
+"""The pytest plugin: options, marker and hooks, each a few lines over the gate.  PYTEST_DONT_REWRITE
+
+Everything but pytest itself is imported where it is used: installed but off, this module and the
+hook specifications are all that a session loads of us.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_bugsle.gate import Plan
+    from pytest_bugsle.results import Result
+
+INNER = "BUGSLE_INNER"
+"""Set in the pytest that a proof starts: there the plugin only declares its options and marker."""
+
+CONTROLLER = "bugsle_controller"
+WORKER = "bugsle_worker"
+_PAYLOAD = "bugsle"
+_JUDGED_AFTER = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options, all prefixed."""
+    group = parser.getgroup("bugsle", "bugsle: is every bug fix held by a test?")
+    group.addoption(
+        "--bugsle",
+        action="store_true",
+        default=None,
+        dest="bugsle",
+        help="Prove that every bug fix in the change under test is held by a test that fails without it",
+    )
+    group.addoption("--bugsle-base", metavar="REF", dest="bugsle_base", help="Begin the range at the merge base with REF")
+    group.addoption("--bugsle-range", metavar="A..B", dest="bugsle_range", help="Judge the commits of this range")
+    group.addoption(
+        "--bugsle-strict", action="store_true", default=None, dest="bugsle_strict", help="Fail where the gate is undecided"
+    )
+    group.addoption(
+        "--bugsle-report",
+        metavar="FORMAT[:PATH]",
+        action="append",
+        default=[],
+        dest="bugsle_report",
+        help="Write a report: json, sarif, junit or markdown (repeatable)",
+    )
+    group.addoption(
+        "--bugsle-proof", metavar="off|fix", dest="bugsle_proof", help="How far to prove: off only looks for links"
+    )
+    group.addoption("--bugsle-budget", metavar="SECONDS", dest="bugsle_budget", help="Time for all proofs together")
+    parser.addini("bugsle", "Turn the bug-fix gate on, as --bugsle does", type="bool", default=False)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks of hookspecs.py."""
+    from pytest_bugsle import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker; switched on, register the working half."""
+    config.addinivalue_line("markers", _marker_line("regression"))
+    if os.environ.get(INNER) or not (config.getoption("bugsle") or config.getini("bugsle")):
+        return
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(Worker(config), WORKER)
+    else:
+        config.pluginmanager.register(Controller(config), CONTROLLER)
+
+
+def _marker_line(name: str) -> str:
+    return f'{name}(*bugs): this test guards these bugs, such as "#42"; bare, it links nothing (pytest-bugsle)'
+
+
+class _Collecting:
+    """What controller and workers share: links become properties of pytest's own JUnit test cases."""
+
+    def __init__(self) -> None:
+        self.marker = "regression"
+        self.linked: dict[str, list[tuple[str, str]]] = {}
+        self.deselected = 0
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Tell each linked test which bugs and fixes it is linked to."""
+        for item in items:
+            for mark in item.iter_markers(self.marker):
+                item.user_properties.extend(("bugsle_bug", str(bug)) for bug in mark.args)
+            for fix, kind in self.linked.get(item.nodeid.partition("[")[0], ()):
+                item.user_properties.append(("bugsle_link", f"{kind} {fix}"))
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Count what -k, -m, --lf or a shard left out."""
+        self.deselected += len(items)
+
+
+class Worker(_Collecting):
+    """The half that runs in an xdist worker: it judges nothing."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        super().__init__()
+        self._config = config
+        payload = getattr(config, "workerinput", {}).get(_PAYLOAD, {})
+        self.marker = payload.get("marker", self.marker)
+        self.linked = {key: [tuple(link) for link in links] for key, links in payload.get("linked", {}).items()}
+        if self.marker != "regression":
+            config.addinivalue_line("markers", _marker_line(self.marker))
+
+    def pytest_sessionfinish(self) -> None:
+        """Hand the controller what only a worker sees."""
+        self._config.workeroutput[_PAYLOAD] = {"deselected": self.deselected}  # type: ignore[attr-defined]  # xdist's
+
+
+class Controller(_Collecting):
+    """The half that judges: it prepares before the tests and finishes after them."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Read the policy; a wrong one is a usage error before any test runs."""
+        super().__init__()
+        from pytest_bugsle.errors import UsageError
+        from pytest_bugsle.session import SessionFacts
+
+        self._config = config
+        self._plan: Plan | None = None
+        self._result: Result | None = None
+        self._trouble = ""
+        try:
+            self.facts = SessionFacts.of(config)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
+        self.marker = self.facts.settings.marker
+        if self.marker != "regression":
+            config.addinivalue_line("markers", _marker_line(self.marker))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Look at the repository before any test can change it."""
+        if self._config.option.collectonly:
+            return
+        from pytest_bugsle import gate
+        from pytest_bugsle.errors import UsageError
+
+        try:
+            self._plan = gate.prepare(self.facts.request(self._config))
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
+        self.linked = self._plan.links_by_test(self._config.rootpath)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Hand a worker the links that it writes into its reports."""
+        node.workerinput[_PAYLOAD] = {"marker": self.marker, "linked": self.linked}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Note what the workers collected."""
+        self.facts.collected.update(ids)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Note what a worker left out."""
+        self.deselected += getattr(node, "workeroutput", {}).get(_PAYLOAD, {}).get("deselected", 0)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note what was collected."""
+        self.facts.collected.update(item.nodeid for item in session.items)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note how each test ended here; a proof runs in a clean copy and may differ."""
+        self.facts.note(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Judge; a failed gate raises exit status 0 or 5 to 1 and touches no other."""
+        if self._plan is None:
+            return
+        if exitstatus not in _JUDGED_AFTER:
+            self._trouble = "nothing was judged: the test session did not end normally"
+            return
+        self._result = self._judge()
+        if self._result is not None and self._failed(self._result) and exitstatus in (0, 5):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _judge(self) -> Result | None:
+        from pytest_bugsle import gate
+
+        assert self._plan is not None
+        self.facts.deselected = self.deselected
+        # What is raised here would replace pytest's own summary by a traceback.
+        try:
+            return gate.finish(self._plan, self.facts.seen())
+        except KeyboardInterrupt:
+            self._trouble = "interrupted: nothing was judged"
+        except Exception as error:  # noqa: BLE001  # the summary must come, whatever broke
+            self._trouble = f"the gate itself failed: {type(error).__name__}: {error}"
+        return None
+
+    def _failed(self, result: Result) -> bool:
+        settings = self.facts.settings
+        if settings.mode == "warn":
+            return False
+        return result.verdict == "fail" or (settings.strict and result.verdict == "undecided")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write the section and the reports."""
+        from pytest_bugsle.session import write_section
+
+        write_section(self._config, terminalreporter, self._plan, self._result, self._trouble)
+
+    def pytest_unconfigure(self) -> None:
+        """Let go of git and of the pool."""
+        if self._plan is not None:
+            self._plan.close()
+
+
+def pytest_report_header(config: pytest.Config) -> Iterator[str] | None:
+    """Say that the gate is on."""
+    if config.pluginmanager.has_plugin(CONTROLLER):
+        return iter(["bugsle: on"])
+    return None

@@ -1,0 +1,160 @@
+"""Answer the probes of a proof: lay the trees, start pytest, hand back the outcomes.  PYTEST_DONT_REWRITE
+
+Probes that ask for the same tree, repetition and stubbing are answered by one process.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_bugsle.runner import inner
+from pytest_bugsle.runner.configuration import read_configuration
+from pytest_bugsle.runner.outcome import Request, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pytest_bugsle.git.pool import Pool
+    from pytest_bugsle.regression.proof import Probe, Side, Where
+    from pytest_bugsle.runner.outcome import Selector
+
+_WORTH_STARTING = 1.0
+"""Seconds that must be left of the budget for another run to make sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """One side of one fix: the tree, and what to watch in it."""
+
+    tree: str
+    commit: str | None
+    changed: tuple[str, ...]
+    import_roots: tuple[str, ...]
+    owned: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+    missing_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    wanted: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Runs:
+    """Runs probes in the pool until `deadline` (of time.monotonic)."""
+
+    pool: Pool
+    python: str
+    user_top: Path
+    rootdir: str
+    grounds: Mapping[tuple[str, Where, Side], Ground]
+    timeout: float
+    deadline: float
+    args: tuple[str, ...]
+    copy: tuple[str, ...]
+    no_reach: str
+    say: Callable[[str], None]
+    seconds: float = 0.0
+    started: int = 0
+    _laid: dict[str, tuple[str, Path]] = field(default_factory=dict)
+
+    def __call__(self, probes: Sequence[Probe]) -> dict[Probe, Run]:
+        """Answer what the budget allows; a probe that is not in the result was not run."""
+        groups: dict[tuple[str, str, int, bool], list[Probe]] = {}
+        for probe in probes:
+            ground = self.grounds[probe.fix, probe.where, probe.side]
+            groups.setdefault((probe.side, ground.tree, probe.repeat, probe.stub), []).append(probe)
+        answers: dict[Probe, Run] = {}
+        for members in groups.values():
+            left = self.deadline - time.monotonic()
+            if left < _WORTH_STARTING:
+                break
+            run = self._run(members, left)
+            answers.update((probe, _share(run, probe.selectors)) for probe in members)
+        return answers
+
+    def affordable(self) -> bool:
+        """Say whether the budget has time for another run."""
+        return self.deadline - time.monotonic() >= _WORTH_STARTING
+
+    def _run(self, probes: Sequence[Probe], left: float) -> Run:
+        first = probes[0]
+        grounds = [self.grounds[probe.fix, probe.where, probe.side] for probe in probes]
+        tree = self._lay(first.side, grounds[0])
+        configuration = read_configuration(_within(tree, self.rootdir), tree)
+        reach = None
+        if first.repeat and not self.no_reach:
+            reach = _union_lines(ground.wanted for ground in grounds)
+        request = Request(
+            python=self.python,
+            tree=tree,
+            scratch=self.pool.scratch,
+            selectors=tuple(sorted(_union(probes), key=lambda s: (s.path, sorted(s.names or ())))),
+            user_top=self.user_top,
+            rootdir=configuration.rootdir.relative_to(tree).as_posix(),
+            inifile=configuration.inifile.relative_to(tree).as_posix() if configuration.inifile else None,
+            changed=tuple(sorted({path for ground in grounds for path in ground.changed})),
+            import_roots=grounds[0].import_roots,
+            owned=grounds[0].owned,
+            absent=tuple(sorted({name for ground in grounds for name in ground.absent})),
+            missing_names={name: names for ground in grounds for name, names in ground.missing_names.items()},
+            reach=reach or None,
+            stub=first.stub,
+            timeout=min(self.timeout, left),
+            deadline=left,
+            args=self.args,
+        )
+        self.say(f"{first.side} {grounds[0].tree[:7]}: {len(request.selectors)} selections")
+        run = inner.run(request)
+        self.seconds += run.seconds
+        self.started += 1
+        if self.no_reach:
+            run = replace(run, reach_note=self.no_reach)
+        return run
+
+    def _lay(self, side: Side, ground: Ground) -> Path:
+        """Switch a work tree to the tree wanted. Tests may write into it, so that it is cleaned each time."""
+        return self.pool.checkout(side, ground.tree, ground.commit, copy_extra=self.copy)
+
+
+def _within(tree: Path, rootdir: str) -> Path:
+    folder = tree / rootdir
+    return folder if folder.is_dir() else tree
+
+
+def _union(probes: Iterable[Probe]) -> set[Selector]:
+    from pytest_bugsle.runner.outcome import Selector
+
+    names: dict[str, frozenset[str] | None] = {}
+    for probe in probes:
+        for selector in probe.selectors:
+            have = names.get(selector.path, frozenset())
+            both = None if have is None or selector.names is None else have | selector.names
+            names[selector.path] = both
+    return {Selector(path, wanted) for path, wanted in names.items()}
+
+
+def _union_lines(many: Iterable[Mapping[str, tuple[int, ...]]]) -> dict[str, tuple[int, ...]]:
+    union: dict[str, set[int]] = {}
+    for lines in many:
+        for path, numbers in lines.items():
+            union.setdefault(path, set()).update(numbers)
+    return {path: tuple(sorted(numbers)) for path, numbers in union.items()}
+
+
+def _share(run: Run, selectors: frozenset[Selector]) -> Run:
+    """Return what a run says of some of its selectors."""
+    wanted: dict[str, frozenset[str] | None] = {}
+    for selector in selectors:
+        have = wanted.get(selector.path, frozenset())
+        wanted[selector.path] = None if have is None or selector.names is None else have | selector.names
+
+    def asked(path: str, name: str) -> bool:
+        names = wanted.get(path, frozenset())
+        return names is None or name in names
+
+    return replace(
+        run,
+        outcomes={id: outcome for id, outcome in run.outcomes.items() if asked(outcome.path, outcome.name)},
+        collect_errors={path: error for path, error in run.collect_errors.items() if not path or path in wanted},
+    )

@@ -1,0 +1,191 @@
+"""What a run found: the structs behind every report.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from pytest_bugsle import __version__
+from pytest_bugsle.findings import Finding, Verdict
+
+SCHEMA = 1
+
+Judgement = Literal["fix", "maybe", "no"]
+Status = Literal[
+    "proven",
+    "passes-without-fix",
+    "existence-only",
+    "no-test",
+    "guard-fails",
+    "undecided",
+    "out-of-scope",
+    "not-in-run",
+    "waived",
+]
+#: A fix earns the first of these that any of its tests earns.
+STATUS_ORDER: tuple[Status, ...] = (
+    "proven",
+    "guard-fails",
+    "existence-only",
+    "passes-without-fix",
+    "undecided",
+)
+LinkKind = Literal[
+    "marker",
+    "trailer",
+    "added",
+    "changed",
+    "uses-changed",
+    "bug-id",
+    "neighbour",
+    "discovered",
+    "touched-file",
+]
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """The evidence that ties a test to a bug."""
+
+    kind: LinkKind
+    evidence: str
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """Which changed statements a guard runs; `missed` lists the others as `path:line`."""
+
+    ran: int
+    of: int
+    import_time: int
+    missed: list[str] = []
+    note: str = ""
+
+
+class TestResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One linked test: its outcome on both sides and what that shows."""
+
+    __test__ = False
+
+    id: str
+    links: list[Link]
+    before: str | None
+    after: str | None
+    before_error: str | None
+    reached: Reach | None
+    shows: Status | None
+    why: str = ""
+
+
+class FixResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One unit of change, its judgement and the status of its proof (null where not asked)."""
+
+    commit: str
+    subject: str
+    bugs: list[str]
+    judgement: Judgement
+    reasons: list[str]
+    status: Status | None
+    why: str
+    tests: list[TestResult]
+    commits: list[str]
+    paths: list[str]
+    place: str | None = None
+    judged_at: Literal["tree", "commit"] | None = None
+    waived: str | None = None
+
+
+class Range(msgspec.Struct, frozen=True, kw_only=True):
+    """The commits under test: `base` is null where the history begins inside the range."""
+
+    base: str | None
+    head: str
+    why: str
+    commits: int
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """Who wrote this report."""
+
+    name: str = "pytest-bugsle"
+    version: str = __version__
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """Units by judgement and fixes by status."""
+
+    found: int = 0
+    maybe: int = 0
+    judged: int = 0
+    proven: int = 0
+    passes_without_fix: int = msgspec.field(default=0, name="passes-without-fix")
+    existence_only: int = msgspec.field(default=0, name="existence-only")
+    no_test: int = msgspec.field(default=0, name="no-test")
+    guard_fails: int = msgspec.field(default=0, name="guard-fails")
+    undecided: int = 0
+    out_of_scope: int = msgspec.field(default=0, name="out-of-scope")
+    not_in_run: int = msgspec.field(default=0, name="not-in-run")
+    waived: int = 0
+
+
+class Timings(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds; the only part of a result that differs between two runs on the same input."""
+
+    total: float = 0.0
+    tests: float = 0.0
+    runs: int = 0
+    cached: int = 0
+
+
+class WaiverResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A waiver that was honoured, expired or not needed."""
+
+    rule: str
+    subject: str
+    reason: str
+    source: Literal["trailer", "settings"]
+    expires: str | None
+    state: Literal["used", "unused", "expired"]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one run found; the JSON report is this struct."""
+
+    schema: int = SCHEMA
+    tool: Tool = Tool()
+    verdict: Verdict
+    range: Range | None
+    fixes: list[FixResult]
+    counts: Counts
+    findings: list[Finding]
+    waivers: list[WaiverResult] = []
+    notes: list[str] = []
+    timings: Timings = Timings()
+
+
+def count(fixes: list[FixResult]) -> Counts:
+    """Return the counts of a list of judged units."""
+    asked = [fix for fix in fixes if fix.status is not None]
+    by_status: dict[str, int] = {}
+    for fix in asked:
+        by_status[str(fix.status)] = by_status.get(str(fix.status), 0) + 1
+    decided = ("proven", "passes-without-fix", "existence-only", "no-test", "guard-fails")
+    return msgspec.convert(
+        {
+            "found": sum(fix.judgement == "fix" for fix in fixes),
+            "maybe": sum(fix.judgement == "maybe" for fix in fixes),
+            "judged": sum(by_status.get(status, 0) for status in decided),
+            **by_status,
+        },
+        Counts,
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a result, made from the structs."""
+    (schema,), components = msgspec.json.schema_components([Result], ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "pytest-bugsle result",
+        **schema,
+        "$defs": components,
+    }

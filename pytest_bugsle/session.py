@@ -1,0 +1,182 @@
+"""What a pytest session says to the gate, and the section it gets back.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_bugsle import gate, settings
+from pytest_bugsle.errors import BugsleError
+from pytest_bugsle.report import terminal, writer
+from pytest_bugsle.runner.configuration import Configuration
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_bugsle.results import Result
+
+#: Options of a plain pytest that change how a test is imported or configured: a proof gets them too.
+_OPTION_OVERRIDES = "override_ini"
+
+
+@dataclass(slots=True)
+class SessionFacts:
+    """Policy and observations of one session; mutable, since a session goes on."""
+
+    settings: settings.Settings
+    reports: list[writer.Target]
+    collected: set[str] = field(default_factory=set)
+    outcomes: dict[str, str] = field(default_factory=dict)
+    deselected: int = 0
+    narrowed: bool = False
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> SessionFacts:
+        """Read options and settings; UsageError where they are wrong."""
+        table, origin = settings.find_settings(config.rootpath, Path(config.rootpath.anchor))
+        chosen = settings.make_settings(
+            table,
+            origin=origin,
+            environ=os.environ,
+            options={
+                "base": config.getoption("bugsle_base"),
+                "proof": config.getoption("bugsle_proof"),
+                "budget": config.getoption("bugsle_budget"),
+                "strict": config.getoption("bugsle_strict"),
+            },
+        )
+        reports = [writer.parse_target(text) for text in config.getoption("bugsle_report")]
+        return cls(chosen, reports, narrowed=_is_narrowed(config))
+
+    def request(self, config: pytest.Config) -> gate.Request:
+        """Return what the gate needs to prepare."""
+        return gate.Request(
+            start=config.rootpath,
+            settings=self.settings,
+            environ=dict(os.environ),
+            today=dt.datetime.now(tz=dt.UTC).date(),
+            configuration=_configuration(config),
+            range=config.getoption("bugsle_range"),
+            python=sys.executable,
+            args=(*_inherited(config), *self.settings.pytest_args),
+            no_reach=_why_no_reach(config),
+            is_fix=lambda commit: config.hook.pytest_bugsle_is_fix(commit=commit),
+            is_linked=lambda fix, test: any(config.hook.pytest_bugsle_link(fix=fix, test=test)),
+            change_finding=lambda finding: config.hook.pytest_bugsle_finding(finding=finding) or finding,
+        )
+
+    def note(self, report: pytest.TestReport) -> None:
+        """Keep how a test ended: passed only if every phase of its last attempt did."""
+        if report.outcome == "rerun":  # type: ignore[comparison-overlap]  # pytest-rerunfailures' own outcome
+            self.outcomes.pop(report.nodeid, None)
+        elif report.failed:
+            self.outcomes[report.nodeid] = "failed"
+        elif report.when == "call":
+            self.outcomes.setdefault(report.nodeid, report.outcome)
+
+    def seen(self) -> gate.Seen:
+        """Return what the session showed."""
+        return gate.Seen(
+            collected=frozenset(self.collected),
+            outcomes=dict(self.outcomes),
+            partial=self.narrowed or self.deselected > 0,
+        )
+
+
+def _is_narrowed(config: pytest.Config) -> bool:
+    """Say whether the command line names a part of the suite."""
+    option = config.option
+    flags = ("keyword", "markexpr", "lf", "stepwise", "deselect")
+    if any(getattr(option, flag, None) for flag in flags):
+        return True
+    if not getattr(option, "file_or_dir", None):
+        return False
+    here = config.invocation_params.dir
+    named = {(here / argument.partition("::")[0]).resolve() for argument in config.args}
+    if any("::" in argument for argument in config.args):
+        return True
+    root = config.rootpath.resolve()
+    wanted = [(root / path).resolve() for path in config.getini("testpaths")] or [root]
+    return not all(any(path == given or given in path.parents for given in named) for path in wanted)
+
+
+def _configuration(config: pytest.Config) -> Configuration:
+    def words(name: str) -> tuple[str, ...]:
+        return tuple(str(word) for word in config.getini(name))
+
+    return Configuration(
+        config.rootpath,
+        config.inipath,
+        words("testpaths"),
+        words("python_files"),
+        words("python_classes"),
+        words("python_functions"),
+        words("norecursedirs"),
+        tuple(os.path.relpath(path, config.rootpath) for path in words("pythonpath")),
+    )
+
+
+def _inherited(config: pytest.Config) -> tuple[str, ...]:
+    """Return the options of this command line that a proof must share to import and run tests alike.
+
+    Others may write files (`--junitxml`, `--basetemp`, `--html`) or change what runs: they stay out,
+    and the setting `pytest_args` hands over a suite's own.
+    """
+    from_command_line = [str(argument) for argument in config.invocation_params.args]
+    inherited: list[str] = []
+    taken = iter(from_command_line)
+    for argument in taken:
+        if argument in ("-p", "-o", "--override-ini", "-W", "--import-mode"):
+            inherited += [argument, next(taken, "")]
+        elif argument.startswith(("--override-ini=", "--import-mode=", "--pythonwarnings=")) or (
+            argument[:2] in ("-p", "-o", "-W") and len(argument) > 2
+        ):
+            inherited.append(argument)
+    return tuple(inherited)
+
+
+def _why_no_reach(config: pytest.Config) -> str:
+    if config.option.usepdb or config.option.trace:
+        return "reach was left out: a debugger is in use (--pdb)"
+    tracer = sys.gettrace()
+    if tracer is not None and not type(tracer).__module__.startswith("coverage") and "coverage" not in repr(tracer):
+        return "reach was left out: a tracer is active"
+    return ""
+
+
+def write_section(
+    config: pytest.Config,
+    reporter: pytest.TerminalReporter,
+    plan: gate.Plan | None,
+    result: Result | None,
+    trouble: str,
+) -> None:
+    """Write the section of the terminal report, and the reports that were asked for."""
+    if plan is None:
+        return
+    verbosity = config.get_verbosity()
+    if result is None:
+        reporter.section("bugsle", yellow=True)
+        reporter.write_line(trouble or "nothing was judged", yellow=True)
+        return
+    lines = terminal.lines(result, verbosity)
+    extra = [line for lines in config.hook.pytest_bugsle_report(result=result) for line in lines or ()]
+    if lines or extra:
+        reporter.section("bugsle")
+    for line in lines:
+        reporter.write_line(line.text, **({line.style: True} if line.style else {}))
+    for text in extra:
+        reporter.write_line(text)
+    facts_reports = [writer.parse_target(text) for text in config.getoption("bugsle_report")]
+    for target in facts_reports:
+        try:
+            written = writer.write(result, target)
+        except BugsleError as error:
+            reporter.write_line(str(error), red=True)
+        else:
+            if written:
+                reporter.write_line(f"{target.format} report: {written}")

@@ -1,0 +1,210 @@
+"""[tool.bugsle] -> Settings: one place for every default.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from pytest_bugsle.errors import UsageError
+from pytest_bugsle.findings import LEVELS, Level, rule_named
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Mode = Literal["block", "warn"]
+UnitChoice = Literal["auto", "commit", "range"]
+ProofChoice = Literal["off", "fix"]
+
+BUDGET_AT_THE_DESK = 60.0
+BUDGET_IN_CI = 600.0
+
+
+class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Waive one rule for one commit or bug, with a reason and an expiry date."""
+
+    rule: str
+    reason: str
+    expires: dt.date
+    commit: str | None = None
+    bug: str | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The policy, read alike by plugin, command, hooks and action."""
+
+    mode: Mode = "block"
+    base: str | None = None
+    unit: UnitChoice = "auto"
+    source: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    proof: ProofChoice = "fix"
+    budget: float | None = None
+    timeout: float = 30.0
+    copy: tuple[str, ...] = ()
+    pytest_args: tuple[str, ...] = ()
+    marker: str = "regression"
+    fix_patterns: tuple[str, ...] = ()
+    no_fix_patterns: tuple[str, ...] = ()
+    tracker: str | None = None
+    strict: bool = False
+    rules: dict[str, Level] = {}
+    waivers: tuple[Waiver, ...] = ()
+
+    def seconds(self, *, ci: bool) -> float:
+        """Return the budget of the whole run in seconds."""
+        if self.budget is not None:
+            return self.budget
+        return BUDGET_IN_CI if ci else BUDGET_AT_THE_DESK
+
+
+#: One line each for the documentation; a test holds the two together.
+MEANINGS: Mapping[str, str] = {
+    "mode": "`block` fails the run on a failed gate, `warn` says the same and exits 0",
+    "base": "the ref whose merge base with HEAD begins the range",
+    "unit": "`commit`, `range` (teams that squash), or `auto`, which sees it from the mainline's shape",
+    "source": "patterns of what is in scope; default: the Python and the package data under pytest's rootdir",
+    "tests": "patterns of files that belong to the test side, beside what pytest's configuration says",
+    "proof": "`fix` runs the linked tests without the fix and with it, `off` only looks for links",
+    "budget": "seconds for the whole run; default 60, and 600 where CI is set",
+    "timeout": "seconds for one test in a proof",
+    "copy": "ignored files that the tests need in the clean copy, such as `.env`",
+    "pytest_args": "arguments for pytest inside a proof, such as a suite's own options",
+    "marker": "the name of the marker that links a test to a bug",
+    "fix_patterns": "regular expressions; a message that matches is a bug fix",
+    "no_fix_patterns": "regular expressions; a message that matches is no bug fix",
+    "tracker": "a JSON file that maps bug references to labels, exported from an issue tracker",
+    "strict": "undecided fails the run",
+    "rules": "a table of rule = level (`error`, `warning`, `info`, `off`)",
+    "waivers": "a list of tables with `rule`, `commit` or `bug`, `reason` and `expires`",
+}
+
+_FROM_ENVIRONMENT = ("mode", "base", "unit", "proof", "budget", "timeout", "marker", "tracker", "strict")
+
+
+def find_settings(start: Path, top: Path) -> tuple[dict[str, Any], Path | None]:
+    """Return the nearest [tool.bugsle] table between `start` and `top`, and the file it stands in.
+
+    A `bugsle.toml` (without the `tool.bugsle` prefix) goes before a `pyproject.toml` beside it.
+    """
+    top = top.resolve()
+    folder = start.resolve()
+    folders = [folder, *folder.parents]
+    if top in folders:
+        folders = folders[: folders.index(top) + 1]
+    for folder in folders:
+        own = folder / "bugsle.toml"
+        if own.is_file():
+            return _read(own), own
+        project = folder / "pyproject.toml"
+        if project.is_file():
+            table = _read(project).get("tool", {})
+            if isinstance(table, dict) and "bugsle" in table:
+                return table["bugsle"], project
+    return {}, None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(
+            f"{path} cannot be read: {error}",
+            why="the gate's policy stands there, and guessing it would make the verdict worthless.",
+            hint="mend the file; a TOML error names line and column.",
+        ) from error
+
+
+def make_settings(
+    table: Mapping[str, Any],
+    *,
+    origin: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Return validated settings; command line goes before environment, table and default.
+
+    `options` are the command line's values (None = not given). UsageError names the nearest key.
+    """
+    where = str(origin) if origin else "the settings"
+    if not isinstance(table, dict):
+        raise UsageError(f"{where}: tool.bugsle must be a table.", hint="write [tool.bugsle] and keys below it.")
+    values: dict[str, Any] = {str(key).replace("-", "_"): value for key, value in table.items()}
+    _known(values, Settings.__struct_fields__, where)
+    for waiver in values.get("waivers", ()):
+        if isinstance(waiver, dict):
+            _known(waiver, Waiver.__struct_fields__, f"{where}: a waiver")
+    for key in _FROM_ENVIRONMENT:
+        text = (environ or {}).get(f"BUGSLE_{key.upper()}")
+        if text:
+            values[key] = text
+    for key, value in (options or {}).items():
+        if value is not None:
+            values[key] = value
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{where}: {_plain(str(error))}",
+            why="a setting that is not understood would silently change what is blocked.",
+            hint="`bugsle doctor` lists every key with its meaning.",
+        ) from error
+    return _checked(settings, where)
+
+
+def _plain(message: str) -> str:
+    """Turn msgspec's `… - at `$.budget`` into `budget: …`."""
+    found = re.fullmatch(r"(?s)(.*?)(?: - at `\$\.?(.*)`)?", message)
+    text, place = (found[1], found[2]) if found else (message, None)
+    return f"{place}: {text}" if place else text
+
+
+def _known(values: Mapping[str, Any], fields: tuple[str, ...], where: str) -> None:
+    for key in values:
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1, cutoff=0.4)
+            raise UsageError(
+                f"{where}: unknown key {key!r}.",
+                why="a misspelled setting would be a policy that nobody applies.",
+                hint=f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(fields)}.",
+            )
+
+
+def _checked(settings: Settings, where: str) -> Settings:
+    rules: dict[str, Level] = {}
+    for name, level in settings.rules.items():
+        try:
+            rules[rule_named(name).code] = level
+        except UsageError as error:
+            raise UsageError(f"{where}: rules: {error.what}", hint=error.hint) from error
+    for key in ("budget", "timeout"):
+        seconds = getattr(settings, key)
+        if seconds is not None and not 0 < seconds < float("inf"):
+            raise UsageError(f"{where}: {key} = {seconds}, must be more than 0 seconds.", hint=f"{key} = 60")
+    for key in ("fix_patterns", "no_fix_patterns"):
+        for pattern in getattr(settings, key):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise UsageError(
+                    f"{where}: {key}: {pattern!r} is no regular expression: {error}.",
+                    hint="quote it as a TOML literal string: '^Fix\\b'",
+                ) from error
+    for waiver in settings.waivers:
+        rule_named(waiver.rule)
+        if (waiver.commit is None) == (waiver.bug is None):
+            raise UsageError(
+                f"{where}: a waiver of {waiver.rule} must name either a commit or a bug.",
+                hint='commit = "1a2b3c4", or bug = "#42"',
+            )
+        if not waiver.reason.strip():
+            raise UsageError(f"{where}: a waiver of {waiver.rule} has no reason.", hint='reason = "why, and until what"')
+    return msgspec.structs.replace(settings, rules=rules)
+
+
+__all__ = ["LEVELS", "MEANINGS", "Settings", "Waiver", "find_settings", "make_settings"]
