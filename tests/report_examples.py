@@ -50,7 +50,7 @@ HOSTILE = (
 )
 
 
-def test_result(
+def linked_test(
     id: str = "tests/test_a.py::test_a",
     shows: Status | None = None,
     before: str | None = None,
@@ -71,9 +71,6 @@ def test_result(
         shows=shows,
         why=why,
     )
-
-
-test_result.__test__ = False  # type: ignore[attr-defined]  # pytest would collect it by its name
 
 
 def fix_result(
@@ -119,7 +116,7 @@ def example() -> Result:
         "fix: purger skips dated folders (#42)",
         "proven",
         (
-            test_result(
+            linked_test(
                 "tests/test_purger.py::test_dated_layout",
                 "proven",
                 "failed",
@@ -137,7 +134,7 @@ def example() -> Result:
         PRICE,
         "fix(ui): stale price after reconnect (#51)",
         "passes-without-fix",
-        (test_result("tests/test_ui.py::test_reconnect", "passes-without-fix", "passed", "passed"),),
+        (linked_test("tests/test_ui.py::test_reconnect", "passes-without-fix", "passed", "passed"),),
         bugs=["#51"],
         place="src/ui.py:88",
     )
@@ -161,7 +158,7 @@ def example() -> Result:
 
 def hostile(text: str) -> Result:
     """Return a result with this text wherever a stranger can put it."""
-    test = test_result(
+    test = linked_test(
         text,
         "proven",
         "failed",

@@ -72,7 +72,7 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
     count = environ.get("GIT_CONFIG_COUNT", "")
     trusted = [
         environ.get(f"GIT_CONFIG_VALUE_{number}", "")
-        for number in range(min(int(count), 1000) if count.isascii() and count.isdigit() else 0)
+        for number in range(int(count) if re.fullmatch("[0-9]{1,3}", count) else 0)
         if environ.get(f"GIT_CONFIG_KEY_{number}", "").lower() == "safe.directory"
     ]
     if trusted:

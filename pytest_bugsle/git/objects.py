@@ -17,6 +17,10 @@ _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ROUND = 100
 
 
+class ReaderEndedError(ProgramError):
+    """git ended where it should have answered."""
+
+
 class ObjectReader:
     """Hold the process and read from it; started at the first read, ended by `close`."""
 
@@ -50,7 +54,7 @@ class ObjectReader:
                 except (BrokenPipeError, EOFError) as error:
                     self._end()
                     if attempt == 2:
-                        raise ProgramError(
+                        raise ReaderEndedError(
                             "git cat-file ended while objects were read",
                             why="the content of the files is needed",
                             hint="`git fsck` finds a damaged repository",

@@ -35,6 +35,7 @@ class Pool:
         self.scratch = slot.folder / "scratch"
         self.left_out: tuple[str, ...] = ()
         self._git_dir = slot.folder / "pool.git"
+        self._snapshot_dir = slot.folder / "snapshot.git"
         self._objects = self._git_dir / "objects"
         self._uncopied: set[str] = set()
         self._loads: dict[tuple[tuple[str, ...], tuple[str, ...]], carry.Load] = {}
@@ -90,7 +91,9 @@ class Pool:
     def snapshot(self) -> str:
         """Give the tree of the user's work tree with its uncommitted changes; see `left_out` after it."""
         with slots.explained(self.root):
-            taken = take_snapshot(self.user, self._git_dir, self.folder / "snapshot.index", self.root)
+            taken = take_snapshot(
+                self.user, self._snapshot_dir, self.folder / "snapshot.index", self.root
+            )
         self.left_out = taken.left_out
         return taken.tree
 
@@ -113,7 +116,7 @@ class Pool:
         Ignored files come from below `copy_roots` (default: everywhere) and from `copy_extra`, which may
         name what is else never copied (`.env`).
         """
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,30}", name) or name in ("scratch", "pool"):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,30}", name) or name in ("scratch", "pool", "snapshot"):
             raise ProgramError(f"{name!a} is no name for a work tree")
         with slots.explained(self.root):
             where = self.folder / name / self._basename()
@@ -192,10 +195,10 @@ class Pool:
         }
 
     def _is_overgrown(self) -> bool:
-        try:
-            return len(os.listdir(self._objects / "17")) > _MOST_OBJECTS
-        except OSError:
-            return False
+        return any(
+            len(list((git_dir / "objects" / "17").glob("*"))) > _MOST_OBJECTS
+            for git_dir in (self._git_dir, self._snapshot_dir)
+        )
 
     def _empty(self) -> None:
         for path in self.folder.iterdir():
@@ -204,6 +207,10 @@ class Pool:
     def _make(self) -> None:
         slots.remove(self.scratch)
         self.scratch.mkdir(mode=0o700)
-        for path in self._git_dir.glob("*.lock"):
-            path.unlink()
-        make_git_dir(self._git_dir, self.user, [self.user.common_dir / "objects"], bare=True)
+        for git_dir, alternates in (
+            (self._git_dir, [self.user.common_dir / "objects", self._snapshot_dir / "objects"]),
+            (self._snapshot_dir, []),
+        ):
+            for path in git_dir.glob("*.lock"):
+                path.unlink()
+            make_git_dir(git_dir, self.user, alternates, bare=True)

@@ -13,7 +13,7 @@ from typing import Self
 
 from pytest_bugsle.errors import BugsleError, ProgramError, UndecidedError, UsageError
 from pytest_bugsle.git.command import arguments, environment, executable, failure, shown
-from pytest_bugsle.git.objects import ObjectReader
+from pytest_bugsle.git.objects import ObjectReader, ReaderEndedError
 
 _EMPTY_TREES = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
@@ -198,7 +198,13 @@ class Repository:
     def read_objects(self, shas: Iterable[str], kind: str) -> dict[str, bytes]:
         """Give the content of objects that must all be of one kind (blob, tree, commit, tag)."""
         found: dict[str, bytes] = {}
-        for sha, what, content in self._objects.read(shas):
+        try:
+            answers = list(self._objects.read(shas))
+        except ReaderEndedError as error:
+            if self.is_partial():  # git ends when it may not fetch what is missing
+                raise self._not_fetched(f"a {kind} was not fetched") from error
+            raise
+        for sha, what, content in answers:
             if content is None and self.is_partial():
                 raise self._not_fetched(f"the {kind} {sha} was not fetched")
             if content is None or what != kind:

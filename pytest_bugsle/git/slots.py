@@ -193,7 +193,7 @@ def explained(root: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ProgramError) as error:
-        if isinstance(error, OSError) and error.errno in _FULL or any(text in str(error) for text in _FULL_SAID):
+        if (isinstance(error, OSError) and error.errno in _FULL) or any(said in str(error) for said in _FULL_SAID):
             raise ProgramError(
                 f"no space left in {shown(str(root))}",
                 why="each side of a change is tried in a work tree there",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from pytest_bugsle.errors import UndecidedError
 from pytest_bugsle.git.carry import is_unwanted
 from pytest_bugsle.git.command import shown
 from pytest_bugsle.git.repository import Repository
+from pytest_bugsle.git.trees import write_object
+from pytest_bugsle.git.worktree import quoted
 
 LARGEST_FILE = 5 * 1024 * 1024
 LARGEST_TOTAL = 200 * 1024 * 1024
@@ -35,11 +38,13 @@ def take_snapshot(user: Repository, git_dir: Path, index: Path, pool: Path) -> S
     """Write the user's work tree (tracked changes, small unignored files) as a tree into `git_dir`.
 
     git runs in our `git_dir` over the user's work tree with a copy of the user's index: of the user's
-    repository it sees neither configuration (filters, hooks) nor a place to write to.
+    repository it sees neither configuration (filters, hooks) nor a place to write to. It does not see
+    the user's objects either: git touches the time of each object that it finds instead of writing it.
     """
+    head = user.head().sha
+    clean = user.empty_tree if head is None else user.tree_of(head)
     if user.is_bare:
-        head = user.head().sha
-        return Snapshot(user.empty_tree if head is None else user.tree_of(head))
+        return Snapshot(clean)
     _copy_state(user, git_dir, index)
     ours = Repository(
         user.top,
@@ -57,13 +62,26 @@ def take_snapshot(user: Repository, git_dir: Path, index: Path, pool: Path) -> S
             **_as_user(user),
         },
     )
-    changed = _changed(ours)
+    deleted, modified = _changed(ours)
     untracked, left_out = _untracked(ours, user.top, pool)
-    if changed or untracked:
-        paths = b"".join(os.fsencode(path) + b"\0" for path in (*changed, *untracked))
+    if not (deleted or modified or untracked):
+        objects = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": os.fsdecode(quoted(user.common_dir / "objects"))}
+        if ours.call("diff-index", "--cached", "--quiet", clean, env=objects, ok=(0, 1))[0] == 0:
+            return Snapshot(clean, tuple(sorted(left_out)))
+    if deleted:
+        ours.run("update-index", "--force-remove", "-z", "--stdin", input=_lines(deleted))
+    if modified or untracked:
+        # Whether git mends line ends depends on those of the version before.
+        for content in user.blobs(sha for sha in modified.values() if sha.strip("0")).values():
+            write_object(git_dir / "objects", "blob", content, user.object_format)
+        paths = _lines((*modified, *untracked))
         ours.run("update-index", "--add", "--remove", "--replace", "-z", "--stdin", input=paths)
     tree = ours.run("write-tree", "--missing-ok").decode().strip()
     return Snapshot(tree, tuple(sorted(left_out)))
+
+
+def _lines(paths: Iterable[str]) -> bytes:
+    return b"".join(os.fsencode(path) + b"\0" for path in paths)
 
 
 def _copy_state(user: Repository, git_dir: Path, index: Path) -> None:
@@ -108,19 +126,31 @@ def _as_user(user: Repository) -> dict[str, str]:
     return made
 
 
-def _changed(ours: Repository) -> list[str]:
-    """Give the tracked paths that may differ from the index."""
+def _changed(ours: Repository) -> tuple[list[str], dict[str, str]]:
+    """Give the tracked paths that are gone, and those that may differ from the index with their blobs there."""
     # A dirty submodule is not looked into: git would run in it, with its own configuration.
-    fields = ours.run("diff-files", "--raw", "-z", "--no-renames", "--ignore-submodules=dirty").split(b"\0")[:-1]
-    unmerged = sorted({os.fsdecode(path) for facts, path in zip(fields[::2], fields[1::2], strict=True) if facts.endswith(b"U")})
+    out = ours.run("diff-files", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=dirty")
+    fields = out.split(b"\0")[:-1]
+    deleted: list[str] = []
+    modified: dict[str, str] = {}
+    unmerged: set[str] = set()
+    for facts, name in zip(fields[::2], fields[1::2], strict=True):
+        mode, _, sha, _, status = facts.decode("ascii").split(" ")
+        path = os.fsdecode(name)
+        if status == "U":
+            unmerged.add(path)
+        elif status == "D":
+            deleted.append(path)
+        else:
+            modified[path] = sha if mode in {":100644", ":100755"} else ""
     if unmerged:
         more = f" and {len(unmerged) - 1} more" if len(unmerged) > 1 else ""
         raise UndecidedError(
-            f"a merge is unfinished: {shown(unmerged[0])}{more}",
+            f"a merge is unfinished: {shown(min(unmerged))}{more}",
             why="a work tree with conflicts is not what anybody wants to ship",
             hint="resolve them and `git add` them, or `git merge --abort`",
         )
-    return [os.fsdecode(path) for path in fields[1::2]]
+    return deleted, modified
 
 
 def _untracked(ours: Repository, top: Path, pool: Path) -> tuple[list[str], list[str]]:

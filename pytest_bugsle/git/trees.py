@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_bugsle.git.repository import Repository
 
 _FOLDER = b"40000"
+_AFRESH = b""  # no name in a folder: what the folder held before is dropped
 _MODES = frozenset({"100644", "100755", "120000"})
 
 # What is to stand at one name of a folder: more names, a file, or nothing.
@@ -55,12 +56,18 @@ def write_tree(
         here = root
         for folder in folders:
             below = here.setdefault(folder, {})
+            if below is None:  # what stood there goes, and this comes
+                below = here[folder] = {_AFRESH: None}
             if not isinstance(below, dict):
                 raise _contradiction(path)
             here = below
-        if name in here:
+        there = here.get(name)
+        if isinstance(there, dict) and edit is None:
+            there[_AFRESH] = None
+        elif name in here:
             raise _contradiction(path)
-        here[name] = edit
+        else:
+            here[name] = edit
     return _edited(repo, objects, repo.tree_of(base), root) or write_object(
         objects, "tree", b"", repo.object_format
     )
@@ -68,15 +75,17 @@ def write_tree(
 
 def _edited(repo: Repository, objects: Path, tree: str | None, edits: _Edits) -> str | None:
     size = 32 if repo.object_format == "sha256" else 20
-    entries = {} if tree is None else _parse(repo.read_objects((tree,), "tree")[tree], size)
+    entries = {} if tree is None or _AFRESH in edits else _parse(repo.read_objects((tree,), "tree")[tree], size)
     for name, edit in edits.items():
+        if name == _AFRESH:
+            continue
         if isinstance(edit, dict):
             mode, sha = entries.get(name, (b"", ""))
             made = _edited(repo, objects, sha if mode == _FOLDER else None, edit)
             if made is not None:
                 entries[name] = (_FOLDER, made)
-            elif mode == _FOLDER:  # git knows no empty folders
-                del entries[name]
+            elif mode == _FOLDER or _AFRESH in edit:  # git knows no empty folders
+                entries.pop(name, None)
         elif edit is None:
             entries.pop(name, None)
         else:

@@ -39,7 +39,7 @@ def tidy(tree: Path, listing: dict[str, Entry], carried: dict[str, Signature]) -
             if stat.S_ISDIR(facts.st_mode):
                 if (path in folders or path in submodules) and entry_found.name != "__pycache__":
                     if facts.st_mode & 0o700 != 0o700:
-                        os.chmod(entry_found.path, 0o755)
+                        os.chmod(entry_found.path, 0o700)
                     stack.append(path + "/")
                     continue
             elif path in files:
@@ -110,7 +110,7 @@ def make_git_dir(git_dir: Path, user: Repository, alternates: list[Path], *, bar
     info.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in ("refs/heads", "refs/tags", "info"):
         (git_dir / folder).mkdir(parents=True, exist_ok=True)
-    (info / "alternates").write_bytes(b"".join(_quoted(path) + b"\n" for path in alternates))
+    (info / "alternates").write_bytes(b"".join(quoted(path) + b"\n" for path in alternates))
     _write(git_dir / "HEAD", b"ref: refs/heads/main\n")
     config = [
         "[core]",
@@ -144,8 +144,9 @@ def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _quoted(path: Path) -> bytes:
+def quoted(path: Path) -> bytes:
+    """Write an object folder's path as git reads it in lists."""
     raw = os.fsencode(path)
-    if raw.startswith((b'"', b"#")) or b"\n" in raw:
+    if raw.startswith((b'"', b"#")) or b"\n" in raw or os.pathsep.encode() in raw:
         return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
     return raw

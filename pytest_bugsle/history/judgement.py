@@ -23,7 +23,9 @@ FIX_AT, MAYBE_AT = 3, 1
 _CLEAR = 4
 _MOST_PARTS = 300
 _BUG_LABEL = re.compile(r"\b(?:bugs?|defect|regression|crash|security|vulnerability|hotfix)\b")
-_OTHER_LABEL = re.compile(r"\b(?:features?|enhancement|improvement|docs?|documentation|question|support|chore|task)\b")
+_OTHER_LABEL = re.compile(
+    r"\b(?:features?|enhancement|improvement|docs?|documentation|question|support|chore|task)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,9 @@ class Policy:
     home: str | None = None
 
 
+NO_POLICY = Policy()
+
+
 def policy(
     fix: Iterable[str] = (),
     no_fix: Iterable[str] = (),
@@ -103,7 +108,7 @@ def policy(
     )
 
 
-def judge(facts: Facts, policy: Policy = Policy()) -> Judgement:
+def judge(facts: Facts, policy: Policy = NO_POLICY) -> Judgement:
     """Judge one change, the messages squashed into it included."""
     told = _told(facts, policy)
     if told is not None:
@@ -139,7 +144,9 @@ def _told(facts: Facts, policy: Policy) -> Judgement | None:
         for pattern in patterns:
             if pattern.search(message):
                 which = "fix_patterns" if points > 0 else "no_fix_patterns"
-                reason = Reason(f"the message matches the project's {which} “{excerpt(pattern.pattern)}”", points)
+                reason = Reason(
+                    f"the message matches the project's {which} “{excerpt(pattern.pattern)}”", points
+                )
                 return Judgement("fix" if answer == "fix" else "no", points, (reason,))
     return None
 
@@ -193,9 +200,7 @@ def _explicit(facts: Facts, policy: Policy, reasons: list[Reason]) -> bool:
     return strong
 
 
-def _subject(
-    head: Headline, text: str, facts: Facts, reasons: list[Reason], *, explicit: bool
-) -> bool:
+def _subject(head: Headline, text: str, facts: Facts, reasons: list[Reason], *, explicit: bool) -> bool:
     """Collect what the subject says; return whether it speaks of a fix."""
     said = True
     if head.type == "fix":

@@ -18,7 +18,8 @@ _MERGE_PREFIX = re.compile(
     r"|Merged in \S{1,200} \(pull request #\d+\)"
     r"|(?:WIP|Draft|RFC|RFR|MRG):"
     r"|(?:fix(?:e[sd])?|closes?d?|refs?|see) #\d+(?:, ?#\d+){0,9} -{1,2}(?=\s)"
-    r"|(?:Auto(?:mated|matic)? )?(?:Backport|Cherry[- ]?pick)(?:ed|ing)?(?: of)?(?: PR)? (?:#\d+|[0-9a-f]{7,40})"
+    r"|(?:Auto(?:mated|matic)? )?(?:Backport|Cherry[- ]?pick)(?:ed|ing)?(?: of)?(?: PR)? (?:#\d+"
+    r"|[0-9a-f]{7,40})"
     r"(?: (?:on|to|onto|into) \S{1,80}?)?(?: \([^)\n]{1,80}\))?:"
     r"|(?:backport|cherry-?pick)(?:\([^)\n]{1,80}\))?:(?=\s)"
     r"|gh-\d+:|bpo-\d+:|(?:issue ?)?#\d+(?::| -{1,2}| –| —)(?=\s)"
@@ -27,7 +28,8 @@ _MERGE_PREFIX = re.compile(
 )
 _BRACKET_PREFIX = re.compile(r"[\[(](?P<tag>[^\[\]()\n]{1,80})[\])]:?\s*")
 _BACKPORT = re.compile(
-    r"\[(?:backport\b[^\]\n]{0,80}|(?:stable|release|maint)[-/][^\]\n]{1,60}|v?\d+\.(?:\d+|x)(?:\.(?:\d+|x))?)\]"
+    r"\[(?:backport\b[^\]\n]{0,80}|(?:stable|release|maint)[-/][^\]\n]{1,60}|v?\d+\.(?:\d+|x)(?:\.(?:\d+"
+    r"|x))?)\]"
     r"|\A(?:Auto(?:mated|matic)? )?backport\b|\bbackport\]",
     re.IGNORECASE,
 )
@@ -37,23 +39,34 @@ _GITMOJI = {
     "✏": "pencil2", "🎨": "art", "💄": "lipstick", "🔧": "wrench", "👷": "construction_worker",
     "💚": "green_heart", "🚨": "rotating_light", "✅": "white_check_mark", "⬆": "arrow_up", "⬇": "arrow_down",
     "🔖": "bookmark", "♻": "recycle", "🔥": "fire", "⚡": "zap", "🚧": "construction", "💡": "bulb",
-    "🔀": "twisted_rightwards_arrows", "⏪": "rewind", "🧪": "test_tube", "🏷": "label", "🌐": "globe_with_meridians",
+    "🔀": "twisted_rightwards_arrows", "⏪": "rewind", "🧪": "test_tube", "🏷": "label",
+    "🌐": "globe_with_meridians",
 }  # fmt: skip
-_HEADER = re.compile(r"(?P<type>[A-Za-z][A-Za-z0-9_-]{1,20})(?:\((?P<scope>[^()\n]{0,60})\))?(?P<bang>!)?:(?=\s|$)\s*")
+_HEADER = re.compile(
+    r"(?P<type>[A-Za-z][A-Za-z0-9_-]{1,20})(?:\((?P<scope>[^()\n]{0,60})\))?(?P<bang>!)?:(?=\s|$)\s*"
+)
 _AREA = re.compile(r"[\w./*-]{1,60}(?:, ?[\w./*-]{1,60}){0,3}:\s+")
-TYPES = {
-    "fix": "fix", "fixes": "fix", "fixed": "fix", "bugfix": "fix", "bugfixes": "fix", "hotfix": "fix",
-    "bug": "fix", "bugs": "fix", "feat": "feature", "feature": "feature", "features": "feature", "enh": "feature",
-    "fea": "feature", "new": "feature", "docs": "docs", "doc": "docs", "style": "style", "sty": "style",
-    "cln": "style", "test": "test", "tests": "test", "tst": "test", "ci": "ci", "build": "build", "bld": "build",
-    "perf": "perf", "refactor": "refactor", "ref": "refactor", "refac": "refactor", "chore": "chore",
-    "maint": "chore", "mnt": "chore", "deps": "chore", "dep": "chore", "rel": "chore", "release": "chore",
-    "typ": "style", "types": "style", "typing": "style", "lint": "style", "bench": "test", "revert": "revert",
-    "rev": "revert", "i18n": "docs", "l10n": "docs", "wip": "wip",
-}  # fmt: skip
+_SPELLINGS = {
+    "fix": "fix fixes fixed bugfix bugfixes hotfix bug bugs",
+    "feature": "feat feature features enh fea new",
+    "docs": "docs doc i18n l10n",
+    "style": "style sty cln typ types typing lint",
+    "test": "test tests tst bench",
+    "ci": "ci",
+    "build": "build bld",
+    "perf": "perf",
+    "refactor": "refactor ref refac",
+    "chore": "chore maint mnt deps dep rel release",
+    "revert": "revert rev",
+    "wip": "wip",
+}
+TYPES = {written: kind for kind, spellings in _SPELLINGS.items() for written in spellings.split()}
 
 _BULLET = re.compile(r"[*•] +(?P<text>\S[^\n]*)")
-_DASH_HEADER = re.compile(r"[-+] +(?P<text>(?:fix|bugfix|hotfix|feat|docs|chore|test|refactor|perf|ci|build|style)(?:\([^()\n]{0,60}\))?!?: \S[^\n]*)")
+_DASH_HEADER = re.compile(
+    r"[-+] +(?P<text>(?:fix|bugfix|hotfix|feat|docs|chore|test|refactor|perf|ci|build"
+    r"|style)(?:\([^()\n]{0,60}\))?!?: \S[^\n]*)"
+)
 _SQUASHED = "squashed commit of the following:"
 _LOG_HEADER = re.compile(r"commit [0-9a-f]{7,64}\b")
 _LOG_FIELD = re.compile(r"(?:Author|Date|Merge|AuthorDate|Commit|CommitDate): ")
@@ -177,4 +190,6 @@ def _log_parts(log: str) -> tuple[Part, ...]:
         elif parts and not (_LOG_FIELD.match(line) and not any(parts[-1])):
             parts[-1].append(line[4:] if line.startswith("    ") else line.strip())
     messages = ("\n".join(lines).strip("\n") for lines in parts)
-    return tuple(Part(m.split("\n", 1)[0].strip(), m.partition("\n")[2].strip("\n")) for m in messages if m.strip())
+    return tuple(
+        Part(m.split("\n", 1)[0].strip(), m.partition("\n")[2].strip("\n")) for m in messages if m.strip()
+    )

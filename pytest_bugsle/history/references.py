@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pytest_bugsle.history.messages import bounded, prose
@@ -13,24 +14,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Names that look like a tracker's key before `-7` and are standards, encodings, hashes or platforms.
-_NO_PROJECT = frozenset(
-    """
-    AES AGPL AM AMD ANSI APACHE ARM ASCII BASE BIG BSD CC CLANG CP CPYTHON CUDA CVE CWE DEBIAN DES ECMA EN ES
-    EUC EUPL FIPS FP GB GBK GCC GHSA GMT GPL GPT HMAC HSTS HTTP HTTPS IBM IEC IEEE IETF INT INTEL IP IPV ISBN
-    ISO JAVA JDK JIS KOI LATIN LGPL LLVM LTS MACOS MD MIT MP MPL MSVC NFC NFKC NIST NODE OSX OWASP PCI PEP PKCS
-    PM POSIX PSF PY PYPI PYPY PYTHON QUIC RC RFC RISC RSA SHA SHIFT SPDX SQL SSH SSL STS TCP TIS TLS UAX UBUNTU
-    UCS UDP UINT USB UTC UTF UTR UTS UUID VERSION VT WCAG WEB WIN WINDOWS WIP X XEP XML YAML
-    """.split()
+_NO_PROJECT = re.compile(
+    r"(?:AES|AGPL|AM|AMD|ANSI|APACHE|ARM|ASCII|BASE|BIG|BSD|CC|CLANG|CP|CPYTHON|CUDA|CVE|CWE|DEBIAN|DES"
+    r"|ECMA|EN|ES|EUC|EUPL|FIPS|FP|GB|GBK|GCC|GHSA|GMT|GPL|GPT|HMAC|HSTS|HTTP|HTTPS|IBM|IEC|IEEE|IETF"
+    r"|INT|INTEL|IP|IPV|ISBN|ISO|JAVA|JDK|JIS|KOI|LATIN|LGPL|LLVM|LTS|MACOS|MD|MIT|MP|MPL|MSVC|NFC|NFKC"
+    r"|NIST|NODE|OSX|OWASP|PCI|PEP|PKCS|PM|POSIX|PSF|PY|PYPI|PYPY|PYTHON|QUIC|RC|RFC|RISC|RSA|SHA|SHIFT"
+    r"|SPDX|SQL|SSH|SSL|STS|TCP|TIS|TLS|UAX|UBUNTU|UCS|UDP|UINT|USB|UTC|UTF|UTR|UTS|UUID|VERSION|VT|WCAG"
+    r"|WEB|WIN|WINDOWS|WIP|X|XEP|XML|YAML)\d*\Z"
 )
 _SECURITY = ("CVE-", "GHSA-", "PYSEC-", "RUSTSEC-", "OSV-")
 # What may stand between a closing keyword and its reference: "fix for bug #1", "closes issue: #2".
-_BETWEEN = r"(?:\s+(?:for|of|the|github|gh|jira|issues?|bugs?|tickets?|defects?|regressions?|problems?))*[\s:(\[*_]*\Z"
+_BETWEEN = (
+    r"(?:\s+(?:for|of|the|github|gh|jira|issues?|bugs?|tickets?|defects?|regressions?|problems?))*"
+    r"[\s:(\[*_]*\Z"
+)
 _FIX_BEFORE = re.compile(r"(?<![\w-])(?:bug|hot)?fix(?:e[sd]|ing)?\b" + _BETWEEN, re.IGNORECASE)
-_CLOSE_BEFORE = re.compile(r"(?<![\w-])(?:clos(?:e[sd]?|ing)|resolv(?:e[sd]?|ing))\b" + _BETWEEN, re.IGNORECASE)
+_CLOSE_BEFORE = re.compile(
+    r"(?<![\w-])(?:clos(?:e[sd]?|ing)|resolv(?:e[sd]?|ing))\b" + _BETWEEN, re.IGNORECASE
+)
 _NEGATED = re.compile(r"(?:\bnot|n't|n’t|\bnever|\bcannot|\bwithout)\s+(?:yet\s+|fully\s+)?\Z", re.IGNORECASE)
-_PULL_BEFORE = re.compile(r"\b(?:prs?|pull(?:[ -]requests?)?|merge[ -]requests?|mr)[\s:(\[]*\Z", re.IGNORECASE)
+_PULL_BEFORE = re.compile(
+    r"\b(?:prs?|pull(?:[ -]requests?)?|merge[ -]requests?|mr)[\s:(\[]*\Z", re.IGNORECASE
+)
 _CHAIN = re.compile(r"[\s)\]]*(?:,|;|&|/|\+|,?\s*\band\b)[\s(\[]*(?:(?:issues?|bugs?)\s+)?", re.IGNORECASE)
-_BEFORE = 80
+_BEFORE, _LONGEST_CHAIN, _MOST = 80, 24, 2_000
 
 _NUMBER = r"[1-9]\d{0,8}(?!\w)"
 _TOKEN = re.compile(
@@ -50,7 +57,7 @@ _TOKEN = re.compile(
 _TRAILING_PULL = re.compile(r"\([#!](\d{1,9})\)\s*\Z")
 _BARE = re.compile(rf"{_NUMBER}\Z")
 _LOWER_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,19}-[1-9]\d{0,8}\Z")
-_REMOTE = re.compile(r"(?:[:/])(?P<slug>[\w.-]{1,100}(?:/[\w.-]{1,100}){1,4}?)(?:\.git)?/?\Z")
+_REMOTE = re.compile(r"/*(?P<slug>[\w.-]{1,100}(?:/[\w.-]{1,100}){1,4})\Z")
 
 
 class Mention(IntEnum):
@@ -81,11 +88,14 @@ def references(text: str, home: str | None = None) -> tuple[Reference, ...]:
     pull = _TRAILING_PULL.search(text, max(0, first_line - 20), first_line)
     found: dict[str, Reference] = {}
     end, mention, previous = -1, Mention.MENTION, ""
-    for match in _TOKEN.finditer(text):
+    for match in islice(_TOKEN.finditer(text), _MOST):
         bug, is_pull = _name(match, home)
-        if not bug or (text[max(0, match.start() - 2) : match.start()] == "](" and _same_number(bug, previous)):
+        if not bug or (
+            text[max(0, match.start() - 2) : match.start()] == "](" and _same_number(bug, previous)
+        ):
             continue  # the second: a Markdown link [#42](https://…/issues/42) is one reference
-        chained = end >= 0 and _CHAIN.fullmatch(text, end, match.start()) is not None
+        near = end >= 0 and match.start() - end <= _LONGEST_CHAIN
+        chained = near and _CHAIN.fullmatch(text, end, match.start()) is not None
         before = text[max(0, match.start() - _BEFORE) : match.start()]
         how = _how(before, is_pull or (pull is not None and match.start() == pull.start() + 1))
         # "fixes #1, #2 and #3" closes all three for the one who wrote it, whatever a tracker does.
@@ -137,14 +147,14 @@ def is_security(bug: str) -> bool:
 
 def repository_slug(remote_url: str) -> str | None:
     """Return `owner/repo` of a remote's URL, or None for one that names no host."""
-    url = remote_url.strip()
+    url = remote_url.strip().rstrip("/").removesuffix(".git")
     if "://" in url:
-        url = url.split("://", 1)[1].partition("/")[2]
+        path = url.split("://", 1)[1].partition("/")[2]
     elif ":" in url and "/" not in url.split(":", 1)[0]:
-        url = url.split(":", 1)[1].lstrip("/")
+        path = url.split(":", 1)[1]
     else:
         return None
-    match = _REMOTE.match("/" + url)
+    match = _REMOTE.match(path)
     return match["slug"] if match else None
 
 
@@ -189,7 +199,7 @@ def _name(match: re.Match[str], home: str | None) -> tuple[str, bool]:
     project = match["incident_key"] or match["project"]
     if project in ("PR", "MR", "GH", "ISSUE") and kind == "project":
         return "", False
-    if project is not None and (project in _NO_PROJECT or project.rstrip("0123456789") in _NO_PROJECT):
+    if project is not None and _NO_PROJECT.match(project):
         return "", False
     return (match["cve"] or match["incident"] or match["key"]).upper(), False
 

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass
 
 FIX_GITMOJI = frozenset({"bug", "ambulance", "adhesive_bandage", "lock"})
-OTHER_GITMOJI = frozenset(
-    """sparkles memo pencil2 art lipstick wrench construction_worker green_heart rotating_light white_check_mark
-    arrow_up arrow_down bookmark recycle fire construction bulb twisted_rightwards_arrows rewind test_tube label
-    globe_with_meridians""".split()
-)
+OTHER_GITMOJI = frozenset({
+    "sparkles", "memo", "pencil2", "art", "lipstick",
+    "wrench", "construction_worker", "green_heart", "rotating_light", "white_check_mark",
+    "arrow_up", "arrow_down", "bookmark", "recycle", "fire",
+    "construction", "bulb", "twisted_rightwards_arrows", "rewind", "test_tube",
+    "label", "globe_with_meridians",
+})  # fmt: skip
 OTHER_TYPES = {
     "feature": -5, "docs": -4, "style": -4, "test": -4, "ci": -4, "build": -4, "chore": -3, "perf": -2,
     "refactor": -2, "revert": -2,
@@ -23,65 +25,88 @@ FIX_START = re.compile(
     re.IGNORECASE,
 )
 BUG_WORD = re.compile(
-    r"(?<![\w-])(?:bug[- ]?fix(?:e[sd]|ing)?|bugs?)\b(?!-)(?!\s+(?:reports?|trackers?|templates?|bounty|labels?)\b)",
+    r"(?<![\w-])(?:bug[- ]?fix(?:e[sd]|ing)?|bugs?)\b(?!-)(?!\s+(?:reports?|trackers?|templates?|bounty"
+    r"|labels?)\b)",
     re.IGNORECASE,
 )
 FIX_WORD = re.compile(
     r"(?<![\w-])(?:(?:hot)?fix(?:e[sd]|ing)?\b(?!-|\s+(?:point|width|size|length|offset|seed)\b)"
-    r"|resolv(?:e[sd]?|ing)\s+(?=[a-z\"'])(?!(?:issues?|tickets?|gh|conflicts?|merge)\b))",
+    r"|\Aresolv(?:e[sd]?|ing)\b(?=\s+[a-z\"'])(?!\s+(?:issues?|tickets?|gh|conflicts?|merge)\b))",
     re.IGNORECASE,
 )
 # "fixes #9" is weighed as a reference; its verb is not counted a second time.
-CLOSING = re.compile(r"\b(?:fix(?:e[sd]|ing)?|clos(?:e[sd]?|ing)|resolv(?:e[sd]?|ing))\b:?\s+(?=[#(]|GH-|https?:)", re.I)
+CLOSING = re.compile(
+    r"\b(?:fix(?:e[sd]|ing)?|clos(?:e[sd]?|ing)|resolv(?:e[sd]?|ing))\b:?\s+(?=[#(]|GH-|https?:)",
+    re.IGNORECASE,
+)
 DEFENSIVE_START = re.compile(
-    r"(?:handl(?:e[sd]?|ing)|avoid(?:s|ed|ing)?|prevent(?:s|ed|ing)?|ensur(?:e[sd]?|ing)|mak(?:e[sd]?|ing) sure"
-    r"|do(?:es)? ?n[o'’]?t|never|no longer|stop(?:s|ped)?|properly|correctly|always|guard|protect|reject(?:s|ed)?"
-    r"|validat(?:e[sd]?|ing)|catch(?:es)?|respect|honou?r|preserv(?:e[sd]?|ing)|restor(?:e[sd]?|ing)|work ?around"
-    r"|add(?:s|ed|ing)? (?:an? |the |some |more )?(?:missing|checks?|guards?|validation|error handling|handling"
+    r"(?:handl(?:e[sd]?|ing)|avoid(?:s|ed|ing)?|prevent(?:s|ed|ing)?|ensur(?:e[sd]?|ing)|mak(?:e[sd]?"
+    r"|ing) sure"
+    r"|do(?:es)? ?n[o'’]?t|never|no longer|stop(?:s|ped)?|properly|correctly|always|guard|protect"
+    r"|reject(?:s|ed)?"
+    r"|validat(?:e[sd]?|ing)|catch(?:es)?|respect|honou?r|preserv(?:e[sd]?|ing)|restor(?:e[sd]?|ing)"
+    r"|work ?around"
+    r"|add(?:s|ed|ing)? (?:an? |the |some |more )?(?:missing|checks?|guards?|validation|error handling"
+    r"|handling"
     r"|safeguards?|protection|sanity|bounds|null|none))\b",
     re.IGNORECASE,
 )
 SYMPTOM = re.compile(
-    r"\b(?:crash(?:e[sd]|ing)?|regress(?:ions?|ed)|wrong(?:ly)?|incorrect(?:ly)?|fail(?:s|ed|ing|ures?)?|rais(?:es|ing)"
-    r"|leak(?:s|ed|ing|age)?|off[- ]by[- ]one|dead ?locks?|race(?: conditions?)?|races|(?:over|under)flows?|segfaults?"
-    r"|segmentation fault|tracebacks?|hangs?|hanging|infinite (?:loop|recursion)|broken|break(?:s|age|ing)|corrupt(?:s|ed|ion)?"
-    r"|unexpected(?:ly)?|exceptions?|use[- ]after[- ]free|double[- ]free|stale|lost|losing|missing|invalid|erroneous(?:ly)?"
+    r"\b(?:crash(?:e[sd]|ing)?|regress(?:ions?|ed)|wrong(?:ly)?|incorrect(?:ly)?|fail(?:s|ed|ing|ures?)?"
+    r"|rais(?:es|ing)"
+    r"|leak(?:s|ed|ing|age)?|off[- ]by[- ]one|dead ?locks?|race(?: conditions?)?|races|(?:over|under)flows?"
+    r"|segfaults?"
+    r"|segmentation fault|tracebacks?|hangs?|hanging|infinite (?:loop|recursion)|broken|break(?:s|age|ing)"
+    r"|corrupt(?:s|ed|ion)?"
+    r"|unexpected(?:ly)?|exceptions?|use[- ]after[- ]free|double[- ]free|stale|lost|losing|missing|invalid"
+    r"|erroneous(?:ly)?"
     r"|misbehav\w{1,8}|inconsistent|throws|stuck|unhandled|errors?|KeyboardInterrupt|StopIteration)\b"
     r"|\b[A-Z][A-Za-z]{1,40}(?:Error|Exception)s?\b",
     re.IGNORECASE,
 )
 _HARD_SYMPTOM = re.compile(
-    r"\b(?:crash\w{0,3}|regressions?|leaks?|dead ?locks?|race condition|(?:over|under)flows?|segfaults?|tracebacks?|hangs?"
+    r"\b(?:crash\w{0,3}|regressions?|leaks?|dead ?locks?|race condition|(?:over|under)flows?|segfaults?"
+    r"|tracebacks?|hangs?"
     r"|infinite (?:loop|recursion)|corruption|exceptions?|[A-Za-z]{2,40}Error|failures?) (?:\w{1,30} ){0,3}?"
     r"(?:in|when|while|with|for|on|if|during|from|by|of) ",
     re.IGNORECASE,
 )
 URL = re.compile(r"https?://\S{1,500}")
 BODY_FIX = re.compile(
-    r"^(?:also |this |it |the |commit |change |patch |pr ){0,4}fix(?:e[sd])\b(?! (?:typo|test|doc|lint|comment|the test))",
+    r"^(?:also |this |it |the |commit |change |patch |pr ){0,4}fix(?:e[sd])\b(?! (?:typo|test|doc|lint"
+    r"|comment|the test))",
     re.IGNORECASE | re.MULTILINE,
 )
 BODY_SYMPTOM = re.compile(
-    r"\b(?:crash(?:e[sd]|ing)?|regress(?:ions?|ed)|wrong(?:ly)?|incorrect(?:ly)?|raised|raises|raising|leak(?:s|ed|ing)?|dead ?locks?"
-    r"|segfaults?|tracebacks?|hangs?|infinite (?:loop|recursion)|broken|corrupt(?:s|ed|ion)?|bugs?|(?:does|did) ?n(?:o|['’])t work"
+    r"\b(?:crash(?:e[sd]|ing)?|regress(?:ions?|ed)|wrong(?:ly)?|incorrect(?:ly)?|raised|raises|raising"
+    r"|leak(?:s|ed|ing)?|dead ?locks?"
+    r"|segfaults?|tracebacks?|hangs?|infinite (?:loop|recursion)|broken|corrupt(?:s|ed|ion)?|bugs?|(?:does"
+    r"|did) ?n(?:o|['’])t work"
     r"|unhandled|off-by-one|used to fail|fails)\b",
     re.IGNORECASE,
 )
 FEATURE_START = re.compile(
-    r"(?:add(?:s|ed|ing)?|allow(?:s|ed|ing)?|support(?:s|ed|ing)?|implement(?:s|ed|ing)?|introduc(?:e[sd]?|ing)"
-    r"|enabl(?:e[sd]?|ing)|provid(?:e[sd]?|ing)|new|expos(?:e[sd]?|ing)|creat(?:e[sd]?|ing)|feature|permit(?:s|ted)?)\b",
+    r"(?:add(?:s|ed|ing)?|allow(?:s|ed|ing)?|support(?:s|ed|ing)?|implement(?:s|ed|ing)?|introduc(?:e[sd]?"
+    r"|ing)"
+    r"|enabl(?:e[sd]?|ing)|provid(?:e[sd]?|ing)|new|expos(?:e[sd]?|ing)|creat(?:e[sd]?|ing)|feature"
+    r"|permit(?:s|ted)?)\b",
     re.IGNORECASE,
 )
 UPKEEP_START = re.compile(
-    r"(?:updat|upgrad|bump|remov|drop|renam|refactor|mov(?:e|ing)|us(?:e[sd]?|ing)\b|switch|improv|document|deprecat|declar"
-    r"|prepar|convert|clean|simplif|reformat|merg|sync|tests?\b|docs?\b|lint|format|typos?\b|writ|tweak|rewrit|releas|mention"
-    r"|comment|reorgani|optimi|speed|blacken|pin\b|migrat|replac|tid(?:y|ied)|revamp|extract|split|rework|apply|reduc|revert)"
+    r"(?:updat|upgrad|bump|remov|drop|renam|refactor|mov(?:e|ing)|us(?:e[sd]?|ing)\b|switch|improv|document"
+    r"|deprecat|declar"
+    r"|prepar|convert|clean|simplif|reformat|merg|sync|tests?\b|docs?\b|lint|format|typos?\b|writ|tweak"
+    r"|rewrit|releas|mention"
+    r"|comment|reorgani|optimi|speed|blacken|pin\b|migrat|replac|tid(?:y|ied)|revamp|extract|split|rework"
+    r"|apply|reduc|revert)"
     r"\w{0,8}",
     re.IGNORECASE,
 )
 RELEASE = re.compile(
-    r"(?:v?\d+(?:\.\d+){1,3}[\w.+-]{0,20}\s*(?:$|[-–—:(,]|release)|(?:prepare |cut |make |new |tag )?releas(?:e|ing)\b"
-    r"|(?:bump(?:ing|ed|s)?|updat(?:e|ed|ing)|set|change[ds]?) (?:the |package )?version|version bump|(?:bump(?:ing|ed|s)?) (?:to |for )?v?\d"
+    r"(?:v?\d+(?:\.\d+){1,3}[\w.+-]{0,20}\s*(?:$|[-–—:(,]|release)|(?:prepare |cut |make |new "
+    r"|tag )?releas(?:e|ing)\b"
+    r"|(?:bump(?:ing|ed|s)?|updat(?:e|ed|ing)|set|change[ds]?) (?:the |package )?version|version bump"
+    r"|(?:bump(?:ing|ed|s)?) (?:to |for )?v?\d"
     r"|version v?\d|(?:write|update|add) (?:the )?changelog)",
     re.IGNORECASE,
 )
@@ -92,49 +117,69 @@ QUOTED_TITLE = re.compile(r"^(?:Revert|Reapply) \"[^\n]*\"", re.MULTILINE)
 
 _HARD = re.compile(
     r"\b(?:flake-?8|pep-?(?:8|257)|pycodestyle"
-    r"|pydocstyle|mypy|pyright|ruff|pylint|isort|yapf|lint(?:s|er|ers|ing)?|pre-commit|docs?(?=$|\W)|documentation|docstrings?|doc-?tests?"
-    r"|readme(?:\.\w{2,4})?|change-?log(?:\.\w{2,4})?|changes\.(?:rst|txt|md)|release notes?|news (?:fragment|entry)|versionhistory\S{0,5}|sphinx"
-    r"|badges?|copyright|review(?:er)?(?:'s|s)? (?:comments?|feedback|suggestions?|remarks?|notes)|(?:code|pr) review|nits?|nitpicks?"
-    r"|(?:merge )?conflicts?(?=$| in\b| with (?:main|master|develop)| from)|version bump|version number|ci|travis(?:[- ]ci)?|appveyor"
-    r"|circleci|github actions?|github workflows?|workflows?|gitlab-ci|tox|nox|codecov|makefile|gitignore|(?:unit|doc)[- ]?tests?|tests"
-    r"|test_\w{1,80}|(?:test )?fixtures?|benchmarks?|code style|coding style|black|unused imports?|dev(?:elopment)? dependenc(?:y|ies)"
-    r"|test(?!-\w)(?! (?:client|server|mode|runner|command|double|factory|request|data|ids?|collection|discovery|order|session)s?\b))(?!\w)",
+    r"|pydocstyle|mypy|pyright|ruff|pylint|isort|yapf|lint(?:s|er|ers|ing)?|pre-commit|docs?(?=$|\W)"
+    r"|documentation|docstrings?|doc-?tests?"
+    r"|readme(?:\.\w{2,4})?|change-?log(?:\.\w{2,4})?|changes\.(?:rst|txt|md)|release notes?"
+    r"|news (?:fragment|entry)|versionhistory\S{0,5}|sphinx"
+    r"|badges?|copyright|review(?:er)?(?:'s|s)? (?:comments?|feedback|suggestions?|remarks?|notes)|(?:code"
+    r"|pr) review|nits?|nitpicks?"
+    r"|(?:merge )?conflicts?(?=$| in\b| with (?:main|master|develop)| from)|version bump|version number|ci"
+    r"|travis(?:[- ]ci)?|appveyor"
+    r"|circleci|github actions?|github workflows?|workflows?|gitlab-ci|tox|nox|codecov|makefile|gitignore"
+    r"|(?:unit|doc)[- ]?tests?|tests"
+    r"|test_\w{1,80}|(?:test )?fixtures?|benchmarks?|code style|coding style|black|unused imports?"
+    r"|dev(?:elopment)? dependenc(?:y|ies)"
+    r"|test(?!-\w)(?! (?:client|server|mode|runner|command|double|factory|request|data|ids?|collection"
+    r"|discovery|order|session)s?\b))(?!\w)",
     re.IGNORECASE,
 )
 _AMBIGUOUS = re.compile(
-    r"\b(?:formatting|white ?space|indent(?:ation)?|comments?|typing|type[- ]?(?:hints?|annotations?)|annotations?|build|wheels?"
-    r"|style|styling|(?:broken |dead )?links?|examples?|dependenc(?:y|ies)|requirements|coverage|import order|pyproject(?:\.toml)?"
+    r"\b(?:formatting|white ?space|indent(?:ation)?|comments?|typing|type[- ]?(?:hints?|annotations?)"
+    r"|annotations?|build|wheels?"
+    r"|style|styling|(?:broken |dead )?links?|examples?|dependenc(?:y|ies)|requirements|coverage"
+    r"|import order|pyproject(?:\.toml)?"
     r"|setup\.(?:py|cfg)|license|names?pace packaging|packaging|type stubs?)(?!\w)",
     re.IGNORECASE,
 )
 _SPELLING = re.compile(
-    r"\b(?:typos?|typographical|mis-?spell\w{0,4}|misprints?|spelling|grammar|grammatical|wording)(?!\w)", re.IGNORECASE
+    r"\b(?:typos?|typographical|mis-?spell\w{0,4}|misprints?|spelling|grammar|grammatical|wording)(?!\w)",
+    re.IGNORECASE,
 )
 _SOFT = re.compile(r"\bwarnings?\b", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;]\s+|\s+(?:and|&|\+)\s+|\.\s+|\s+[-–—]+\s+")
 _HARD_SCOPE = re.compile(
-    r"(?:docs?|documentation|readme|change-?log|ci|tests?|testing|lint|linting|mypy|style|typos?|deps-dev|release"
+    r"(?:docs?|documentation|readme|change-?log|ci|tests?|testing|lint|linting|mypy|style|typos?|deps-dev"
+    r"|release"
     r"|workflows?|\.?github|actions|gha|pre-commit|examples?|benchmarks?|tox|makefile|website)(?:$|[/_.,-])",
     re.IGNORECASE,
 )
-_AMBIGUOUS_SCOPE = re.compile(r"(?:build|deps|dependencies|types|typing|packaging)(?:$|[/_.,-])", re.IGNORECASE)
+_AMBIGUOUS_SCOPE = re.compile(
+    r"(?:build|deps|dependencies|types|typing|packaging)(?:$|[/_.,-])", re.IGNORECASE
+)
 
 _UPKEEP_BOTS = re.compile(
-    r"dependabot|renovate|pre-commit-ci|github-actions|greenkeeper|pyup[-. ]?bot|snyk[- ]?bot|allcontributors|all-contributors|imgbot"
-    r"|mergify|semantic-release|release-please|scala-steward|weblate|transifex|crowdin|deepsource|restyled|codecov|lgtm|sourcery"
+    r"dependabot|renovate|pre-commit-ci|github-actions|greenkeeper|pyup[-. ]?bot|snyk[- ]?bot"
+    r"|allcontributors|all-contributors|imgbot"
+    r"|mergify|semantic-release|release-please|scala-steward|weblate|transifex|crowdin|deepsource|restyled"
+    r"|codecov|lgtm|sourcery"
     r"|requires-io|depfu|whitesource|mend-bolt|bors|homu|miss-islington|meeseeksmachine|patchback",
     re.IGNORECASE,
 )
 # These carry other people's fixes to maintenance branches: what they bring is judged like any change.
-_BACKPORT_BOTS = re.compile(r"miss-islington|meeseeksmachine|patchback|backport|mergify|bors|homu", re.IGNORECASE)
+_BACKPORT_BOTS = re.compile(
+    r"miss-islington|meeseeksmachine|patchback|backport|mergify|bors|homu", re.IGNORECASE
+)
 _CODING_AGENTS = re.compile(
-    r"copilot|claude|codex|cursor|devin|jules|openhands|sweep|gemini|amazon-q|aider|coderabbit|cline|windsurf|swe-agent",
+    r"copilot|claude|codex|cursor|devin|jules|openhands|sweep|gemini|amazon-q|aider|coderabbit|cline"
+    r"|windsurf|swe-agent",
     re.IGNORECASE,
 )
 
-_FRAGMENT_PLACE = re.compile(r"(?:^|/)[^/]*(?:change|news|fragment|release-?note|towncrier)[^/]*/", re.IGNORECASE)
+_FRAGMENT_PLACE = re.compile(
+    r"(?:^|/)[^/]*(?:change|news|fragment|release-?note|towncrier)[^/]*/", re.IGNORECASE
+)
 _FRAGMENT = re.compile(
-    r"(?:^|/)[^/]*?[.](?P<kind>[a-z_-]{2,20})(?:[.]\d{1,6})?(?:[.](?:rst|md|txt|adoc|asciidoc|yaml|yml))?$|/(?P<place>[a-z_-]{2,20})/[^/]+$",
+    r"[^/]*?[.](?P<kind>[a-z_-]{2,20})(?:[.]\d{1,6})?(?:[.](?:rst|md|txt|adoc|asciidoc|yaml|yml))?\Z",
     re.IGNORECASE,
 )
 _FRAGMENT_KINDS = {
@@ -142,16 +187,21 @@ _FRAGMENT_KINDS = {
     **dict.fromkeys(("feature", "features", "feat", "added", "new", "enhancement", "improvement"), "feature"),
     **dict.fromkeys(("doc", "docs", "documentation"), "documentation"),
     **dict.fromkeys(("removal", "removed", "breaking", "deprecation", "deprecated"), "removal"),
-    **dict.fromkeys(("misc", "trivial", "internal", "contrib", "packaging", "process", "vendor", "chore"), "upkeep"),
+    **dict.fromkeys(
+        ("misc", "trivial", "internal", "contrib", "packaging", "process", "vendor", "chore"), "upkeep"
+    ),
 }
 
 _HEADING_MARK = re.compile(r"[-=~^#*+.`_]{3,}$")
 _FIX_HEADING = re.compile(
-    r"(?:bug[- ]?fix(?:es)?|bugs?(?: fixed)?|fix(?:es|ed)?|fixed bugs|security(?: fixes)?|bugs? squashed)$", re.IGNORECASE
+    r"(?:bug[- ]?fix(?:es)?|bugs?(?: fixed)?|fix(?:es|ed)?|fixed bugs|security(?: fixes)?|bugs? squashed)$",
+    re.IGNORECASE,
 )
 _OTHER_HEADING = re.compile(
-    r"(?:(?:new )?features?|added|changed|enhancements?|improvements?|removed|removals?|deprecat(?:ed|ions?)|documentation|docs"
-    r"|internals?|misc(?:ellaneous)?|other(?: changes)?|support|breaking(?: changes)?|performance|maintenance|dependencies|tests?"
+    r"(?:(?:new )?features?|added|changed|enhancements?|improvements?|removed|removals?|deprecat(?:ed"
+    r"|ions?)|documentation|docs"
+    r"|internals?|misc(?:ellaneous)?|other(?: changes)?|support|breaking(?: changes)?|performance"
+    r"|maintenance|dependencies|tests?"
     r"|contributors)$",
     re.IGNORECASE,
 )
@@ -209,10 +259,11 @@ def fragment_kind(path: str) -> str:
     """Return what kind of news fragment a path is ("fix", "feature", …), "" if it is none."""
     if not _FRAGMENT_PLACE.search(path):
         return ""
-    match = _FRAGMENT.search(path)
-    if match is None:
-        return ""
-    return _FRAGMENT_KINDS.get((match["kind"] or match["place"] or "").lower(), "")
+    place, _, name = path.rpartition("/")
+    match = _FRAGMENT.match(name)
+    kind = match["kind"].lower() if match else ""
+    # changelog/123.bugfix.rst, or a directory for each kind: changes/bugfix/123.rst
+    return _FRAGMENT_KINDS.get(kind) or _FRAGMENT_KINDS.get(place.rpartition("/")[2].lower(), "")
 
 
 def fragment_number(path: str) -> str:

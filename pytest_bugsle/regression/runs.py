@@ -47,6 +47,7 @@ class Runs:
     python: str
     user_top: Path
     rootdir: str
+    inifile: str | None
     grounds: Mapping[tuple[str, Where, Side], Ground]
     timeout: float
     deadline: float
@@ -81,7 +82,7 @@ class Runs:
         first = probes[0]
         grounds = [self.grounds[probe.fix, probe.where, probe.side] for probe in probes]
         tree = self._lay(first.side, grounds[0])
-        configuration = read_configuration(_within(tree, self.rootdir), tree)
+        rootdir, inifile = self._configuration(tree, first.where)
         reach = None
         if first.repeat and not self.no_reach:
             reach = _union_lines(ground.wanted for ground in grounds)
@@ -91,8 +92,8 @@ class Runs:
             scratch=self.pool.scratch,
             selectors=tuple(sorted(_union(probes), key=lambda s: (s.path, sorted(s.names or ())))),
             user_top=self.user_top,
-            rootdir=configuration.rootdir.relative_to(tree).as_posix(),
-            inifile=configuration.inifile.relative_to(tree).as_posix() if configuration.inifile else None,
+            rootdir=rootdir,
+            inifile=inifile,
             changed=tuple(sorted({path for ground in grounds for path in ground.changed})),
             import_roots=grounds[0].import_roots,
             owned=grounds[0].owned,
@@ -111,6 +112,14 @@ class Runs:
         if self.no_reach:
             run = replace(run, reach_note=self.no_reach)
         return run
+
+    def _configuration(self, tree: Path, where: Where) -> tuple[str, str | None]:
+        """Return rootdir and configuration file in a tree: the user's own, or what an old commit has."""
+        if where == "tree" and (tree / self.rootdir).is_dir():
+            return self.rootdir, self.inifile if self.inifile and (tree / self.inifile).is_file() else None
+        found = read_configuration(_within(tree, self.rootdir), tree)
+        inifile = found.inifile.relative_to(tree).as_posix() if found.inifile else None
+        return found.rootdir.relative_to(tree).as_posix(), inifile
 
     def _lay(self, side: Side, ground: Ground) -> Path:
         """Switch a work tree to the tree wanted. Tests may write into it, so that it is cleaned each time."""

@@ -22,15 +22,14 @@ In doubt a module is source: a helper put back too much makes a proof undecided,
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
-from fnmatch import fnmatchcase
-from functools import cached_property, lru_cache
+from functools import cached_property
 from posixpath import dirname
 
-from pytest_bugsle.code.imports import SOURCE_ROOTS, module_names
+from pytest_bugsle.code.imports import module_names
+from pytest_bugsle.regression.directories import BUILDS, DOCS, SHOWN, Directories, below, matches
 
 
 class Side(StrEnum):
@@ -41,16 +40,8 @@ class Side(StrEnum):
     NEUTRAL = "neutral"
 
 
-_DOCS = frozenset({"doc", "docs", "documentation"})
-_SHOWN = frozenset(
-    {"example", "examples", "sample", "samples", "demo", "demos", "bench", "benchmark", "benchmarks"}
-    | {"perf", "performance"}
-)
-_RECORDED = frozenset({"__snapshots__", "snapshots", "cassettes", "__image_snapshots__"})
-_BUILDS = frozenset({"setup.py", "noxfile.py", "versioneer.py", "py.typed"})
 _PROSE = (".md", ".rst", ".pyi", ".lock")
 _NATIVE = (".pyx", ".pxd", ".pxi", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".rs", ".f", ".f90")
-_OVERWHELMING = 3
 
 
 def _nobody(module: str) -> Collection[str]:
@@ -83,9 +74,9 @@ class Layout:
     _sides: dict[str, Side] = field(default_factory=dict, repr=False)
 
     @cached_property
-    def tree(self) -> _Tree:
+    def tree(self) -> Directories:
         """The directories of the listing, counted once."""
-        return _Tree(self)
+        return Directories(self)
 
     def importers_of(self, path: str) -> frozenset[str]:
         """Give the other files that import the module in `path`, under any name that it may have."""
@@ -111,31 +102,7 @@ def in_scope(path: str, layout: Layout) -> bool:
         return False
     if layout.source:
         return any(matches(path, pattern) for pattern in layout.source)
-    return _below(path, layout.rootdir)
-
-
-def matches(path: str, pattern: str) -> bool:
-    """Say whether a pattern of the settings names a path, or a directory above it.
-
-    `*` and `?` stop at a slash, `**` does not; `src`, `src/`, `./src` and `src/**` all mean what is in src.
-    """
-    return _compiled(pattern).match(path) is not None
-
-
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    text = pattern.removeprefix("./").rstrip("/")
-    if text in {"", "."}:
-        return re.compile("")
-    regex = ""
-    for token in re.findall(r"\*\*/|/\*\*$|\*\*|\*|\?|\[[^\]/]+\]|.", text, re.DOTALL):
-        wild = {"**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-        is_set = len(token) > 2 and token[0] == "["
-        regex += wild.get(token) or (token.replace("[!", "[^").replace("\\", r"\\") if is_set else re.escape(token))
-    try:
-        return re.compile(f"(?:{regex})(?:/|\\Z)", re.DOTALL)
-    except re.error:
-        return re.compile(re.escape(text) + r"(?:/|\Z)")
+    return below(path, layout.rootdir)
 
 
 def _classify(path: str, layout: Layout) -> Side:
@@ -171,7 +138,7 @@ def _module_side(path: str, home: str | None, layout: Layout) -> Side:
     tree = layout.tree
     if home is not None:
         return Side.TEST
-    if _below(path, layout.rootdir) and not tree.is_collected(path):
+    if below(path, layout.rootdir) and not tree.is_collected(path):
         # pytest is told to look elsewhere: in a package this is a shipped helper, outside one a test run by hand.
         return Side.SOURCE if tree.is_packaged(path) else Side.TEST
     return Side.SOURCE if tree.imported_by_product(path, outside=None) else Side.TEST
@@ -188,149 +155,13 @@ def _names_more(pattern: str, path: str, home: str | None) -> bool:
 
 def _neutral(path: str, layout: Layout) -> bool:
     name = path.rpartition("/")[2]
-    if name in _BUILDS or name.endswith(_PROSE):
+    if name in BUILDS or name.endswith(_PROSE):
         return True
     above = layout.tree.above_package(path)
-    if not _DOCS.isdisjoint(above):
+    if not DOCS.isdisjoint(above):
         return True
     if name == "conf.py" and f"{dirname(path)}/index.rst".lstrip("/") in layout.tree.paths:
         return True
-    if not _SHOWN.isdisjoint(above):
+    if not SHOWN.isdisjoint(above):
         return not any(layout.tree.is_test_module(other) for other in layout.importers_of(path))
     return False
-
-
-def _below(path: str, directory: str) -> bool:
-    return directory in {"", "."} or path == directory or path.startswith(f"{directory}/")
-
-
-def _parents(path: str) -> Iterator[str]:
-    """Give the directories above a path, the nearest first, without the top."""
-    directory = dirname(path)
-    while directory:
-        yield directory
-        directory = dirname(directory)
-
-
-class _Tree:
-    """The directories of one listing: where tests are, and where the product is."""
-
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
-        self.paths = frozenset(layout.listing)
-        self.testpaths = tuple(
-            _joined(layout.rootdir, entry) for entry in layout.testpaths if entry.strip("/") not in {"", "."}
-        )
-        self.everywhere = len(self.testpaths) < len(layout.testpaths) or not layout.testpaths
-        self.tests: defaultdict[str, set[str]] = defaultdict(set)
-        self.plain: defaultdict[str, set[str]] = defaultdict(set)
-        self.tests_below: Counter[str] = Counter()
-        for path in self.paths:
-            if not path.endswith(".py"):
-                continue
-            directory, _, name = path.rpartition("/")
-            if self.is_test_module(path):
-                self.tests[directory].add(name)
-                self.tests_below.update(_parents(path))
-            elif name not in {"__init__.py", "conftest.py"} | _BUILDS:
-                self.plain[directory].add(name)
-        self._homes: dict[str, bool] = {}
-
-    def is_test_module(self, path: str) -> bool:
-        """Say whether pytest would take the file for a test module, were it asked to look there."""
-        name = path.rpartition("/")[2]
-        if not name.endswith(".py") or name == "conftest.py":
-            return False
-        for pattern in self.layout.python_files:
-            if fnmatchcase(f"/{path}", f"*/{pattern}") if "/" in pattern else fnmatchcase(name, pattern):
-                return not self._skipped(path)
-        return False
-
-    def is_doctest(self, path: str) -> bool:
-        name = path.rpartition("/")[2]
-        found = not name.endswith(".py") and any(fnmatchcase(name, p) for p in self.layout.doctest_globs)
-        return found and self.is_collected(path) and not self._skipped(path)
-
-    def _skipped(self, path: str) -> bool:
-        asked = max((entry for entry in self.testpaths if _under_entry(path, entry)), key=len, default="")
-        directories = [d for d in _parents(path) if len(d) > len(asked)]
-        return any(fnmatchcase(d.rpartition("/")[2], p) for d in directories for p in self.layout.norecursedirs)
-
-    def is_collected(self, path: str) -> bool:
-        if not _below(path, self.layout.rootdir):
-            return False
-        return self.everywhere or any(_under_entry(path, entry) for entry in self.testpaths)
-
-    def is_packaged(self, path: str) -> bool:
-        """Say whether a file lies in an import package, or in a source root's directory without `__init__`."""
-        for directory in _parents(path):
-            if f"{directory}/__init__.py" in self.paths:
-                return True
-        return self.source_root(path) is not None and "/" in path[len(self.source_root(path) or "") + 1 :]
-
-    def source_root(self, path: str) -> str | None:
-        """Give the `src` above a path, if that holds product code and is no package."""
-        for directory in _parents(path):
-            if directory in self._source_roots:
-                return directory
-        return None
-
-    @cached_property
-    def _source_roots(self) -> frozenset[str]:
-        found = {d for path in self.plain | self.inits for d in (path, *_parents(path))}
-        return frozenset(d for d in found if d.rpartition("/")[2] in SOURCE_ROOTS and d not in self.inits)
-
-    @cached_property
-    def inits(self) -> dict[str, set[str]]:
-        return {dirname(p): {"__init__.py"} for p in self.paths if p.endswith("/__init__.py")}
-
-    def above_package(self, path: str) -> list[str]:
-        """Name the directories above a path down to its topmost package, that one included."""
-        parts = dirname(path).split("/")
-        for depth in range(1, len(parts) + 1):
-            if "/".join(parts[:depth]) in self.inits or "/".join(parts[:depth]) in self._source_roots:
-                return [p for p in parts[:depth] if p not in self.layout.packages]
-        return parts
-
-    @cached_property
-    def _shipped(self) -> frozenset[str]:
-        """The directories known to hold the product: source roots, and the packages that the project names."""
-        names = {name.replace("-", "_").replace(".", "/") for name in self.layout.packages}
-        named = {d for d in self.inits if dirname(d) not in self.inits and (d in names or d.split("/")[-1] in names)}
-        return self._source_roots | named
-
-    @cached_property
-    def _product(self) -> dict[str, str]:
-        """A module of each directory that could be part of the product: packages, source roots, the top."""
-        found = {}
-        for directory, names in [*self.plain.items(), *self.inits.items()]:
-            sample = f"{directory}/{min(names)}".lstrip("/")
-            shown = _DOCS | _SHOWN
-            if (not directory or self.is_packaged(sample)) and shown.isdisjoint(self.above_package(sample)):
-                found[directory] = sample
-        return found
-
-    def test_directory(self, path: str) -> str | None:
-        """Give the nearest test directory above a path."""
-        for directory in _parents(path):
-            if directory not in self._homes:
-                self._homes[directory] = self._is_test_directory(directory)
-            if self._homes[directory]:
-                return directory
-        return None
-
-    def _is_test_directory(self, directory: str) -> bool:
-        if not self.tests_below[directory] or any(_below(home, directory) for home in self._shipped):
-            return False
-        if self._paired(directory) or all(_below(d, directory) for d in self._product if d not in self._inner(d)):
-            return False
-        if self._mostly_tests(directory):
-            few = len(self.tests[directory]) >= _OVERWHELMING * len(self.plain[directory])
-            return few or self._configured(directory) or self._tests_import_product(directory)
-        return self._serves_tests(directory)
-
-    def _inner(self, directory: str) -> tuple[str, ...]:
-        return ()
-
-    def _configured(self, directory: str) -> bool:
-        return any(_under_entry(directory, entry) for entry in self.testpaths)

@@ -34,6 +34,8 @@ Style = Literal["green", "red", "yellow", "dim"]
 MOST_TESTS = 30
 MOST_FIXES = 100
 MOST_FINDINGS = 100
+#: No line is longer than this many characters: a subject may be a megabyte.
+MOST_TEXT = 1000
 _COLUMN = 12
 _INDENT = " " * (_COLUMN + 2)
 
@@ -87,6 +89,8 @@ def lines(result: Result, verbosity: int = 0) -> list[Line]:
 
 
 def _line(text: str, style: Style | None = None) -> Line:
+    if len(text) > MOST_TEXT:
+        text = text[: MOST_TEXT - 1] + "…"
     return Line(for_terminal(text), style)
 
 

@@ -18,17 +18,21 @@ from pytest_bugsle.runner import facts
 from pytest_bugsle.runner.outcome import Facts
 
 # `git rev-parse --local-env-vars`, and what redirects git's reading: a hook leaks them into its children.
-_GIT_LOCAL = frozenset(
-    """GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_CONFIG GIT_CONFIG_PARAMETERS GIT_CONFIG_COUNT
-    GIT_OBJECT_DIRECTORY GIT_DIR GIT_WORK_TREE GIT_IMPLICIT_WORK_TREE GIT_GRAFT_FILE GIT_INDEX_FILE
-    GIT_NO_REPLACE_OBJECTS GIT_REPLACE_REF_BASE GIT_PREFIX GIT_SHALLOW_FILE GIT_COMMON_DIR
-    GIT_INTERNAL_SUPER_PREFIX GIT_NAMESPACE GIT_QUARANTINE_PATH GIT_EXEC_PATH GIT_REFLOG_ACTION""".split()
-)
+# fmt: off
+_GIT_LOCAL = frozenset((
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT",
+    "GIT_OBJECT_DIRECTORY", "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_PREFIX", "GIT_SHALLOW_FILE",
+    "GIT_COMMON_DIR", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE", "GIT_QUARANTINE_PATH", "GIT_EXEC_PATH",
+    "GIT_REFLOG_ACTION",
+))
 _PREFIXES = ("PYTEST_", "BUGSLE_", "COV_CORE_", "COVERAGE_", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
 # PYTHONOPTIMIZE drops asserts, PYTHONSAFEPATH drops the working folder, a prefix recompiles all of pytest.
-_PYTHON = frozenset(
-    "PYTHONPYCACHEPREFIX PYTHONOPTIMIZE PYTHONINSPECT PYTHONSAFEPATH PYTHONVERBOSE PYTHONPROFILEIMPORTTIME".split()
-)
+_PYTHON = frozenset((
+    "PYTHONPYCACHEPREFIX", "PYTHONOPTIMIZE", "PYTHONINSPECT", "PYTHONSAFEPATH", "PYTHONVERBOSE",
+    "PYTHONPROFILEIMPORTTIME",
+))
+# fmt: on
 
 
 def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
@@ -96,6 +100,7 @@ def _ask(python: str) -> dict[str, str]:
             env=scrubbed(os.environ) | {"PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            check=False,
             timeout=60,
         )
     except (OSError, ValueError) as error:

@@ -45,7 +45,7 @@ def collect() -> dict[str, Any]:
     return {
         "version": platform.python_version(),
         "implementation": platform.python_implementation(),
-        "platform": "%s-%s" % (sys.platform, platform.machine()),
+        "platform": f"{sys.platform}-{platform.machine()}",
         "pytest": pytest,
         "digest": digest.hexdigest(),
         "distributions": sorted(names),

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep  # our guard's frames are no news
 _FRAMES = 60
 _MESSAGE = 500
 _CANNOT_IMPORT = re.compile(r"cannot import name '([^']+)' from (?:partially initialized module )?'([^']+)'")
@@ -44,7 +46,8 @@ class Witness:
         found = []
         while traceback is not None:
             code = traceback.tb_frame.f_code
-            found.append([self.path(code.co_filename), traceback.tb_lineno, code.co_name])
+            if not code.co_filename.startswith(_HERE):
+                found.append([self.path(code.co_filename), traceback.tb_lineno, code.co_name])
             traceback = traceback.tb_next
         return found
 
@@ -59,6 +62,8 @@ class Witness:
         mro = [cls.__name__ for cls in type(error).__mro__]
         own = [frame[0] for frame in frames if frame[0]]
         name, owner = self._missing(error, frames)
+        first = next((index for index, frame in enumerate(frames) if frame[0]), max(0, len(frames) - 5))
+        frames = frames[first:]  # what lies before is pytest's own way to the test
         if len(frames) > _FRAMES:
             frames = frames[:10] + frames[-(_FRAMES - 10) :]
         return {
@@ -140,9 +145,9 @@ class Witness:
                 return file
             if len(parts) == 1:  # before 3.10 the message names a method without its class
                 for member in list(vars(module).values()):
-                    if isinstance(member, type) and member.__module__ == module.__name__:
-                        if parts[0] in vars(member):
-                            return file
+                    own = isinstance(member, type) and member.__module__ == module.__name__
+                    if own and parts[0] in vars(member):
+                        return file
         return None
 
 
@@ -150,8 +155,8 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an exception's text, whatever its __str__ does."""
     try:
         text = str(error)
-    except Exception as broken:
-        text = "<%s in __str__>" % type(broken).__name__
+    except Exception as broken:  # noqa: BLE001 - a tested class's own code
+        text = f"<{type(broken).__name__} in __str__>"
     return text.strip().partition("\n")[0][:_MESSAGE]
 
 
@@ -192,9 +197,3 @@ def _grouped(error: BaseException, depth: int = 3) -> Iterator[BaseException]:
         if isinstance(inner, BaseException):
             yield inner
             yield from _grouped(inner, depth - 1)
-
-
-def relative(path: Any, top: str) -> str:
-    """Return a path relative to a folder with '/', or '' outside."""
-    inside = os.path.relpath(str(path), top).replace(os.sep, "/")
-    return "" if inside.startswith("../") else inside

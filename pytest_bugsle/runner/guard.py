@@ -11,7 +11,8 @@ import importlib.util
 import os
 import sys
 import threading
-from typing import Any, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 _ENVIRONMENTS = {"site-packages", "dist-packages"}
 _BUILDS = {"build", "_build", "builddir", "_skbuild", "_skbuild_editable"}
@@ -124,7 +125,7 @@ class Guard:
 
     def keep_first(self) -> None:
         """Return to the front when another finder was put before us."""
-        if sys.meta_path[:1] != [self]:
+        if self.params["guard"] and sys.meta_path[:1] != [self]:
             sys.meta_path[:] = [self] + [finder for finder in sys.meta_path if finder is not self]
 
     def _mend_path(self) -> None:
@@ -184,7 +185,7 @@ class Guard:
         if name in self.absent and not (spec is not None and self._all_in_tree(spec)):
             if self.stubs is not None:
                 return self.stubs.module_spec(name)
-            raise ModuleNotFoundError("No module named %r" % name, name=name)
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return spec
 
     def _find_owned(self, name: str, path: Any, target: Any) -> Any:
@@ -231,15 +232,16 @@ class Guard:
         if isinstance(origin, str) and os.path.isabs(origin):
             inside = self.places.user_path(origin)
             if inside is None:
-                if spec.submodule_search_locations is not None and name.partition(".")[0] in self.owned:
-                    if not self.places.in_tree(origin):
-                        spec.submodule_search_locations = self._portions(name, spec.submodule_search_locations)
+                locations = spec.submodule_search_locations
+                owned = name.partition(".")[0] in self.owned
+                if owned and locations is not None and not self.places.in_tree(origin):
+                    spec.submodule_search_locations = self._portions(name, locations)
                 return spec
             mapped = os.path.join(self.places.tree, inside)
             if not os.path.exists(mapped):
                 if self.places.built(origin, inside) and name not in self.absent:
                     return spec
-                raise ModuleNotFoundError("No module named %r" % name, name=name)
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
             package = spec.submodule_search_locations is not None
             return importlib.util.spec_from_file_location(
                 name, mapped, submodule_search_locations=[os.path.dirname(mapped)] if package else None
@@ -248,7 +250,7 @@ class Guard:
         if locations is not None and any(self._foreign(where) for where in locations):
             portions = self._portions(name, locations)
             if not portions:
-                raise ModuleNotFoundError("No module named %r" % name, name=name)
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
             spec.submodule_search_locations = portions
         return spec
 
@@ -279,16 +281,16 @@ class Guard:
                     continue
                 inside = self.places.user_path(file)
                 if inside is not None and not self.places.built(file, inside):
-                    wrong.append("%s was imported from the checkout: %s" % (name, file))
+                    wrong.append(f"{name} was imported from the checkout: {file}")
                     break
                 if name in self.absent and not self.places.in_tree(file):
-                    wrong.append("%s, which this tree lacks, was imported from %s" % (name, file))
+                    wrong.append(f"{name}, which this tree lacks, was imported from {file}")
                     break
         for path in self.params["changed"]:
             for name in self._dotted(path):
                 file = getattr(sys.modules.get(name), "__file__", None)
                 if isinstance(file, str) and not self.places.in_tree(file):
-                    reason = "%s (%s) was imported from %s" % (name, path, file)
+                    reason = f"{name} ({path}) was imported from {file}"
                     if not any(line.startswith(name + " ") for line in wrong):
                         wrong.append(reason)
         return wrong
@@ -322,8 +324,8 @@ def install(params: dict[str, Any]) -> Guard:
     global _installed
     if _installed is None:
         _installed = Guard(params)
-        if params.get("guard", True):
-            if params.get("stub"):
+        if params["guard"]:
+            if params["stub"]:
                 from . import stubs
 
                 _installed.stubs = stubs.Stubs(params["missing_names"], params["absent"], _installed.places)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_bugsle.errors import ProgramError
@@ -23,15 +21,21 @@ __all__ = ["Error", "Facts", "Frame", "Outcome", "Request", "Run", "Selector", "
 
 _TAIL = 16_384
 _IDLE = 60.0  # an import or a session's end may take longer than any one test
-_KEEPER_GRACE = 15.0
+_GRACE = 10.0
 
 
 def run(request: Request) -> Run:
     """Run the selected tests in the tree; one that hangs or kills its process costs only itself."""
+    return _run(request, guard=True)
+
+
+def _run(request: Request, *, guard: bool) -> Run:
+    """Run with or without the import guard: without, the certificate has to notice a wrong tree."""
     started = time.monotonic()
+    staging.check_tree(request)
     environment.require_pytest(request.python)
     merged = _Merged(request, started + request.deadline)
-    stage = staging.Stage(request, guard=merged.guard)
+    stage = staging.Stage(request, guard=guard)
     temporary = tempfile.mkdtemp(prefix="bgs-")
     try:
         if stage.files:
@@ -61,14 +65,13 @@ class _Merged:
 
     request: Request
     until: float
-    guard: bool = True
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    matched: set[tuple[str, str]] = field(default_factory=set)
     items: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     collect_errors: dict[str, Error] = field(default_factory=dict)
     dead_files: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
     certified: bool = False
-    uncertified_end: bool = False
     collected: bool = False
     code: int | None = None
     ended: str = ""
@@ -87,6 +90,7 @@ class _Merged:
         """Take in what one process found, and decide whether to start another for the rest."""
         request = self.request
         self.items.update(session.items)
+        self.matched.update(session.matched)
         self.outcomes.update(session.outcomes)
         self.collect_errors.update(session.collect_errors)
         self.wrong.extend(reason for reason in session.wrong if reason not in self.wrong)
@@ -108,7 +112,7 @@ class _Merged:
         if not cut and session.code is None and not session.started:
             self.ended, self.again = "finished", False  # refused before any test: usage, a conftest, a plugin
             if not session.collect_errors:
-                self.problem = self.problem or _last_line(attempt.output) or f"pytest ended with {attempt.code}"
+                self.problem = self.problem or _complaint(attempt.output) or f"pytest ended with {attempt.code}"
             return
         self.again = attempt.ended != "deadline" and self._blame(session, attempt)
 
@@ -148,11 +152,10 @@ class _Merged:
         for id_, (path, name, line) in self.items.items():
             if id_ not in self.outcomes:
                 self.outcomes[id_] = Outcome(id_, "missing", path=path, name=name, line=line)
-        found = {(path, name) for path, name, _ in self.items.values()}
         for selector in self.request.selectors:
             if selector.path not in self.collect_errors and not self.problem:
                 for name in sorted(selector.names or ()):
-                    if (selector.path, name) not in found:
+                    if (selector.path, name) not in self.matched:
                         id_ = f"{selector.path}::{name.replace('.', '::')}"
                         missing = Outcome(id_, "missing", path=selector.path, name=name)
                         self.outcomes.setdefault(id_, missing)
@@ -182,9 +185,10 @@ def _death(code: int | None, session_code: int | None) -> str:
     return f"the process exited with code {code}"
 
 
-def _last_line(output: str) -> str:
+def _complaint(output: str) -> str:
+    """Choose the line that says why pytest refused to run."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("ERROR", "E  ", "INTERNALERROR> E"))]
+    errors = [line for line in lines if "rror: " in line and not line.startswith("ERROR: usage:")]
     return (errors or lines or [""])[-1]
 
 
@@ -198,7 +202,7 @@ def _attempt(
         python=request.python,
         tree=stage.tree,
         user_top=request.user_top,
-        first=[stage.site, *(stage.tree / root for root in request.import_roots)],
+        first=[stage.site, *(stage.tree / root for root in request.import_roots if stage.guard)],
         temporary=temporary,
     )
     spec = {
@@ -224,17 +228,66 @@ def _keep(spec: dict[str, object], stage: staging.Stage, env: dict[str, str]) ->
     if os.name == "nt":
         return _run_directly(spec, stage, env)
     stage.spec.write_text(json.dumps(spec), encoding="utf-8")
-    keeper = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), str(stage.spec)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=env,
-        start_new_session=True,
-    )
-    limit = float(str(spec["deadline"])) + _KEEPER_GRACE
+    complaints = stage.folder / "keeper.err"
+    lifeline, ours = os.pipe()
+    with open(complaints, "wb") as stream:
+        try:
+            keeper = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), str(stage.spec)],
+                stdin=lifeline,
+                stdout=stream,
+                stderr=stream,
+                env=env,
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(lifeline)
     try:
-        _, complaint = keeper.communicate_without_input(limit)  # type: ignore[attr-defined]
-    finally:
+        keeper.wait(float(str(spec["deadline"])) + _GRACE)
+    except subprocess.TimeoutExpired:
         pass
-    raise ProgramError("unreachable")
+    finally:
+        os.close(ours)  # also on Ctrl-C: the keeper then kills all that it started
+        try:
+            keeper.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            keeper.kill()
+            keeper.wait()
+    try:
+        result = json.loads(stage.result.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise ProgramError(
+            f"the inner pytest of {spec['cwd']!r} could not be started or watched",
+            why=_tail(complaints).strip().rpartition("\n")[2],
+            hint=f"try it by hand: {stage.request.python} -m pytest",
+        ) from None
+    return str(result["ended"]), result["code"]
+
+
+def _run_directly(spec: dict[str, object], stage: staging.Stage, env: dict[str, str]) -> tuple[str, int | None]:
+    """Run without a keeper, where there are no process groups: a daemon of a test may outlive us."""
+    command = spec["command"]
+    assert isinstance(command, list)
+    with open(stage.output, "wb") as stream:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=env, cwd=str(spec["cwd"])
+        )
+        try:
+            return "exit", process.wait(float(str(spec["deadline"])))
+        except subprocess.TimeoutExpired:
+            return "deadline", None
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _tail(path: Path) -> str:
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
+            return stream.read().decode("utf-8", "backslashreplace")
+    except OSError:
+        return ""

@@ -4,6 +4,8 @@ Standalone: started with `python -I -S keeper.py SPEC.json` in a session of its 
 lifeline, a pipe whose other end our parent holds: at its end every descendant is killed.
 """
 
+from __future__ import annotations
+
 import ctypes
 import json
 import os
@@ -11,13 +13,13 @@ import select
 import signal
 import sys
 import time
+from typing import Any
 
 POLL = 0.1
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: a daemon of a test is handed to us, not to init
 
 
-def adopt_orphans():
-    # type: () -> None
+def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent ends (Linux)."""
     if sys.platform.startswith("linux"):
         try:
@@ -26,27 +28,25 @@ def adopt_orphans():
             pass
 
 
-def children(pid):
-    # type: (int) -> list[int]
+def children(pid: int) -> list[int]:
     """List the direct children of a process (Linux)."""
-    found = []  # type: list[int]
+    found: list[int] = []
     try:
-        tasks = os.listdir("/proc/%d/task" % pid)
+        tasks = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return found
     for task in tasks:
         try:
-            with open("/proc/%d/task/%s/children" % (pid, task)) as stream:
+            with open(f"/proc/{pid}/task/{task}/children") as stream:
                 found.extend(int(word) for word in stream.read().split())
         except (OSError, ValueError):
             continue
     return found
 
 
-def descendants(pid):
-    # type: (int) -> list[int]
+def descendants(pid: int) -> list[int]:
     """List children of children too, parents first."""
-    found = []  # type: list[int]
+    found: list[int] = []
     queue = [pid]
     while queue:
         for child in children(queue.pop()):
@@ -56,10 +56,9 @@ def descendants(pid):
     return found
 
 
-def reap():
-    # type: () -> dict[int, int]
+def reap() -> dict[int, int]:
     """Collect every child that has ended."""
-    ended = {}  # type: dict[int, int]
+    ended: dict[int, int] = {}
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -70,8 +69,7 @@ def reap():
         ended[pid] = status
 
 
-def kill_descendants():
-    # type: () -> None
+def kill_descendants() -> None:
     """Kill until none is left: one may fork while we look."""
     for _ in range(200):
         alive = descendants(os.getpid())
@@ -89,8 +87,7 @@ def kill_descendants():
 class Progress:
     """Tell from the growing records how long the run may stay silent."""
 
-    def __init__(self, path, timeout, idle_timeout):
-        # type: (str, float, float) -> None
+    def __init__(self, path: str, timeout: float, idle_timeout: float) -> None:
         self.path = path
         self.timeout = timeout
         self.idle_timeout = idle_timeout
@@ -98,8 +95,7 @@ class Progress:
         self.since = time.monotonic()
         self.in_test = False
 
-    def stalled(self):
-        # type: () -> bool
+    def stalled(self) -> bool:
         """Say whether nothing was recorded for longer than allowed."""
         try:
             size = os.stat(self.path).st_size
@@ -110,27 +106,26 @@ class Progress:
             with open(self.path, "rb") as stream:
                 stream.seek(max(0, size - 65536))
                 last = stream.read().rstrip(b"\n").rpartition(b"\n")[2]
-            self.in_test = last.startswith((b'{"t":"run"', b'{"t":"phase"')) or b'"t":"' not in last[:6]
+            self.in_test = last.startswith((b'{"t":"run"', b'{"t":"phase"'))
             self.size = size
         limit = self.timeout if self.in_test else self.idle_timeout
         return time.monotonic() - self.since > limit
 
 
-def keep(spec):
-    # type: (dict[str, object]) -> dict[str, object]
+def keep(spec: dict[str, Any]) -> dict[str, object]:
     """Run the command of `spec` and say how it ended."""
     adopt_orphans()
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     os.set_blocking(wake_read, False)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-    stopping = []  # type: list[int]
+    stopping: list[int] = []
     signal.signal(signal.SIGCHLD, lambda *_: None)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: stopping.append(received))
-    os.chdir(str(spec["cwd"]))
-    command = [str(word) for word in spec["command"]]  # type: ignore[attr-defined]
-    output = str(spec["output"])
+    os.chdir(spec["cwd"])
+    command = [str(word) for word in spec["command"]]
+    output = spec["output"]
     child = os.posix_spawn(
         command[0],
         command,
@@ -142,11 +137,10 @@ def keep(spec):
         ],
         setsigdef=[signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE],
     )
-    deadline = time.monotonic() + float(str(spec["deadline"]))
-    progress = Progress(
-        str(spec["records"]), float(str(spec["timeout"])), float(str(spec["idle_timeout"]))
-    )
-    ended, status = "", None  # type: str, int | None
+    deadline = time.monotonic() + spec["deadline"]
+    progress = Progress(spec["records"], spec["timeout"], spec["idle_timeout"])
+    ended = ""
+    status: int | None = None
     while True:
         status = reap().get(child)
         if status is not None:
@@ -166,16 +160,15 @@ def keep(spec):
         if wake_read in ready:
             os.read(wake_read, 4096)
     if ended in ("stalled", "deadline"):
-        ask_for_stack(child, int(str(spec["signal"])), str(spec["stack"]))
+        ask_for_stack(child, spec["signal"], spec["stack"])
     kill_descendants()
-    code = None  # type: int | None
+    code: int | None = None
     if status is not None:
         code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
     return {"ended": ended, "code": code}
 
 
-def ask_for_stack(child, number, path):
-    # type: (int, int, str) -> None
+def ask_for_stack(child: int, number: int, path: str) -> None:
     """Let faulthandler in the child write where it is: it answers even inside C code."""
     if number <= 0:
         return
@@ -193,8 +186,7 @@ def ask_for_stack(child, number, path):
             pass
 
 
-def main():
-    # type: () -> int
+def main() -> int:
     """Keep the command of the spec file named on the command line."""
     with open(sys.argv[1], encoding="utf-8") as stream:
         spec = json.load(stream)

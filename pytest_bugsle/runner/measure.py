@@ -11,7 +11,7 @@ import sys
 import warnings
 from typing import Any
 
-_INSTALL = "coverage is not installed for this interpreter (%s): install it there to see which tests reach a fix"
+_INSTALL = "coverage is not installed for this interpreter ({}): install it there to see which tests reach a fix"
 
 
 class Reach:
@@ -30,13 +30,13 @@ class Reach:
             return
         try:
             self._start(_import_coverage(params.get("coverage_dir")))
-        except Exception as error:
-            self.note = "reach was not measured: %s" % error
+        except Exception as error:  # noqa: BLE001 - any release of coverage may be there
+            self.note = f"reach was not measured: {error}"
 
     def _start(self, coverage: Any) -> None:
         files = [os.path.join(self.tree, *path.split("/")) for path in self.wanted]
         # A path is a pattern to coverage: brackets and the like match themselves only in a class.
-        include = ["".join("[%s]" % c if c in "*?[" else c for c in file) for file in files]
+        include = ["".join(f"[{c}]" if c in "*?[" else c for c in file) for file in files]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             measured = coverage.Coverage(data_file=None, include=include, config_file=False, messages=False)
@@ -59,8 +59,8 @@ class Reach:
         if self._coverage is not None:
             try:
                 self._coverage.switch_context(test)
-            except Exception as error:  # a test may stop any tracer, ours too
-                self.note = "reach was not measured: %s" % error
+            except Exception as error:  # noqa: BLE001 - a test may stop any tracer, ours too
+                self.note = f"reach was not measured: {error}"
                 self._coverage = None
 
     def finish(self) -> tuple[dict[str, dict[str, list[int]]], dict[str, list[int]]]:
@@ -93,7 +93,7 @@ def _import_coverage(folder: Any) -> Any:
     if "coverage" not in sys.modules and importlib.util.find_spec("coverage") is None:
         package = os.path.join(folder, "coverage") if folder else ""
         if not os.path.isfile(os.path.join(package, "__init__.py")):
-            raise RuntimeError(_INSTALL % sys.executable)
+            raise RuntimeError(_INSTALL.format(sys.executable))
         spec = importlib.util.spec_from_file_location(
             "coverage", os.path.join(package, "__init__.py"), submodule_search_locations=[package]
         )
@@ -102,10 +102,10 @@ def _import_coverage(folder: Any) -> Any:
         sys.modules["coverage"] = module
         try:
             spec.loader.exec_module(module)
-        except BaseException:
+        except Exception:  # noqa: BLE001 - made for another Python, it fails in any way
             for name in [name for name in sys.modules if name.partition(".")[0] == "coverage"]:
                 del sys.modules[name]
-            raise RuntimeError(_INSTALL % sys.executable) from None
+            raise RuntimeError(_INSTALL.format(sys.executable)) from None
     import coverage
 
     return coverage

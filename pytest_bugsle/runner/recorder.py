@@ -12,9 +12,9 @@ import inspect
 import json
 import os
 import re
-import signal
 import sys
-from typing import Any, Generator
+from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -26,6 +26,7 @@ _PARAMETERS = re.compile(r"\[.*\Z", re.DOTALL)
 _NEUTRAL: dict[str, Any] = {
     "basetemp": None,
     "collectonly": False,
+    "continue_on_collection_errors": True,
     "dist": "no",
     "distload": False,
     "durations": None,
@@ -67,7 +68,6 @@ class Recorder:
         self.witness = faults.Witness(self.guard.places, params["changed"], params["import_roots"])
         self.skip = set(params["skip"])
         self.selectors = {path: None if names is None else set(names) for path, names in params["selectors"]}
-        self.error: dict[str, Any] | None = None
         self.current = ""
         self.reach: measure.Reach | None = None
         self._stack: Any = None
@@ -154,9 +154,12 @@ class Recorder:
     def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:
         """Keep the tests that a selector wants."""
         kept, dropped, records = [], [], []
+        matched = set()
         for item in items:
             path, name = self.identity(item)
-            if self.wanted(item, path, name):
+            match = self.match(item, path, name)
+            if match is not None:
+                matched.add(match)
                 records.append([item.nodeid, path, name, (item.location[1] or 0) + 1])
                 if item.nodeid not in self.skip:
                     kept.append(item)
@@ -165,7 +168,7 @@ class Recorder:
         items[:] = kept
         if dropped:
             config.hook.pytest_deselected(items=dropped)
-        self.write("collected", items=records)
+        self.write("collected", items=records, matched=sorted(matched))
         self.write("certificate", wrong=self.guard.certify())
 
     def identity(self, item: Any) -> tuple[str, str]:
@@ -177,32 +180,33 @@ class Recorder:
             function = _PARAMETERS.sub("", function)
         return path, ".".join([*classes, function])
 
-    def wanted(self, item: Any, path: str, name: str) -> bool:
+    def match(self, item: Any, path: str, name: str) -> tuple[str, str] | None:
         """Match the item's place, or the place where an inherited test was written."""
         if path in self.selectors:
             names = self.selectors[path]
             if names is None or name in names:
-                return True
+                return path, name
         function = getattr(item, "obj", None)
         if function is None or not isinstance(item, pytest.Function):
-            return False
+            return None
         try:
             function = inspect.unwrap(function)
         except ValueError:
-            return False
+            return None
         function = getattr(function, "__func__", function)
         code = getattr(function, "__code__", None)
-        names = self.selectors.get(self.witness.path(code.co_filename)) if code is not None else None
-        return names is not None and getattr(function, "__qualname__", "") in names
+        written = self.witness.path(code.co_filename) if code is not None else ""
+        qualified = str(getattr(function, "__qualname__", ""))
+        return (written, qualified) if qualified in (self.selectors.get(written) or ()) else None
 
     # --- tests -------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
         """Arm the stubs: from now on, using one is an error of the test."""
-        stubs = sys.modules.get(guard.__name__.rpartition(".")[0] + ".stubs")
+        stubs: Any = sys.modules.get(guard.__name__.rpartition(".")[0] + ".stubs")
         if stubs is not None:
-            setattr(stubs, "collecting", False)
+            stubs.collecting = False
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: Any) -> Generator[None, Any, None]:
@@ -219,11 +223,11 @@ class Recorder:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, call: Any) -> Generator[None, Any, None]:
-        """Look at the exception while it is alive; the report that follows belongs to it."""
-        self.error = None
-        if call.excinfo is not None:
-            self.error = self.witness.describe(call.excinfo.value, self.current, call.excinfo.tb)
-        yield
+        """Look at the exception while it is alive; reports may be logged much later, and copied before."""
+        outcome = yield
+        if call.excinfo is not None and outcome.excinfo is None:
+            error = self.witness.describe(call.excinfo.value, self.current, call.excinfo.tb)
+            outcome.get_result().bugsle_error = error
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -233,7 +237,6 @@ class Recorder:
             reason = str(report.longrepr[2])
         elif report.outcome == "failed" and isinstance(report.longrepr, str):
             reason = report.longrepr  # XPASS(strict) has no exception
-        error, self.error = self.error, None
         self.write(
             "phase",
             id=report.nodeid,
@@ -242,7 +245,7 @@ class Recorder:
             wasxfail=getattr(report, "wasxfail", None),
             reason=reason[:500],
             duration=round(report.duration, 6),
-            error=error,
+            error=getattr(report, "bugsle_error", None),
             sub="subtest" in type(report).__name__.lower(),
         )
 
@@ -291,15 +294,6 @@ def _neutralise(options: Any) -> None:
 def _load() -> Recorder:
     with open(os.path.join(_HERE, "params.json"), encoding="utf-8") as stream:
         return Recorder(json.load(stream))
-
-
-def stack_signal() -> int:
-    """Choose a signal that neither pytest nor tests use, 0 where there is none."""
-    for name in ("SIGRTMAX", "SIGINFO", "SIGUSR2"):
-        if hasattr(signal, name):
-            number = int(getattr(signal, name))
-            return number - 2 if name == "SIGRTMAX" else number
-    return 0
 
 
 recorder: Recorder

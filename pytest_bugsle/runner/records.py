@@ -20,6 +20,7 @@ class Session:
     """What one inner process recorded."""
 
     items: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    matched: set[tuple[str, str]] = field(default_factory=set)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     collect_errors: dict[str, Error] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
@@ -81,6 +82,7 @@ def _take(session: Session, record: dict[str, Any], phases: dict[str, dict[str, 
         session.file = record["path"]
     elif kind == "collected":
         session.collected, session.file = True, None
+        session.matched = {(path, name) for path, name in record["matched"]}
         session.items = {id_: (path, name, line) for id_, path, name, line in record["items"]}
     elif kind == "run":
         session.current = record["id"]
@@ -114,8 +116,9 @@ def _take_phase(record: dict[str, Any], phases: dict[str, Any]) -> None:
         if record["outcome"] == "failed":
             phases.setdefault("subtest", record)
     else:
-        if record["when"] == "setup":
-            phases.clear()
+        if record["when"] == "setup":  # of another attempt; subtests may have been logged before it
+            for when in ("call", "teardown"):
+                phases.pop(when, None)
         phases[record["when"]] = record
 
 
@@ -123,7 +126,7 @@ def _outcome(id_: str, item: tuple[str, str, int | None], phases: dict[str, Any]
     """Derive one test's outcome from its phases; None when it did not come to an end."""
     setup, call, teardown = (phases.get(when) for when in ("setup", "call", "teardown"))
     deciding = call or setup
-    if deciding is None or (teardown is None and not (call is None and setup["outcome"] != "passed")):
+    if deciding is None or teardown is None:
         return None
     status = _status(deciding)
     # A failed subtest leaves its parent's own report "passed": pytest mends that in the terminal alone.

@@ -21,7 +21,7 @@ class BugsleMissing(NameError):
 
 
 def _missing(name: str) -> BugsleMissing:
-    error = BugsleMissing("name %r is not defined on this side" % name)
+    error = BugsleMissing(f"name {name!r} is not defined on this side")
     error.name = name
     return error
 
@@ -89,20 +89,23 @@ def _stub_attribute(self: Any, name: str) -> Any:
     return _stub_use(self)
 
 
+# fmt: off
 _OPERATORS = (
-    "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod or ror and rand xor "
-    "lt le gt ge getitem iter len contains enter exit neg"
-).split()
+    "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "rfloordiv", "mod", "rmod",
+    "or", "ror", "and", "rand", "xor", "lt", "le", "gt", "ge", "getitem", "iter", "len", "contains", "enter",
+    "exit", "neg",
+)
+# fmt: on
 for _operator in _OPERATORS:
     if _operator != "or":  # `X | None` in annotations is a type's own business
-        setattr(StubType, "__%s__" % _operator, _stub_use)
+        setattr(StubType, f"__{_operator}__", _stub_use)
 
 
 def make_stub(name: str, module: str) -> StubType:
     """Make the stand-in for one name."""
     body: dict[str, Any] = {"__module__": module, "__getattr__": _stub_attribute, "__call__": _stub_use}
     for operator in _OPERATORS:
-        body["__%s__" % operator] = _stub_use
+        body[f"__{operator}__"] = _stub_use
     return StubType(name, (Exception,), body)
 
 
@@ -128,9 +131,9 @@ class _StubModuleLoader:
 class _FillingLoader:
     """Add the missing names after the module's own code ran."""
 
-    def __init__(self, loader: Any, missing: dict[str, tuple[str, str]]) -> None:
+    def __init__(self, loader: Any, names: list[str]) -> None:
         self._loader = loader
-        self._missing = missing
+        self._names = names
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
@@ -140,9 +143,9 @@ class _FillingLoader:
 
     def exec_module(self, module: Any) -> None:
         self._loader.exec_module(module)
-        for name, where in self._missing.items():
+        for name in self._names:
             if name not in vars(module):
-                setattr(module, name, make_stub(name, where[0]))
+                setattr(module, name, make_stub(name, module.__name__))
 
 
 class Stubs:
@@ -163,7 +166,7 @@ class Stubs:
         names = [
             missing
             for missing in self.missing_names.get(name, ())
-            if "." not in missing and "%s.%s" % (name, missing) not in self.absent
+            if "." not in missing and f"{name}.{missing}" not in self.absent
         ]
         if names and spec.loader is not None and not isinstance(spec.loader, _StubModuleLoader):
-            spec.loader = _FillingLoader(spec.loader, {missing: (name, missing) for missing in names})
+            spec.loader = _FillingLoader(spec.loader, names)

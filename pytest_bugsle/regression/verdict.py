@@ -1,0 +1,106 @@
+"""From judged fixes to findings; waivers are honoured here.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_bugsle.findings import Finding, Level, make_finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pytest_bugsle.results import FixResult, Status, TestResult
+    from pytest_bugsle.waivers import Grant
+
+_RULE_OF: Mapping[Status, str] = {
+    "no-test": "BUG101",
+    "passes-without-fix": "BUG102",
+    "existence-only": "BUG103",
+    "undecided": "BUG104",
+    "guard-fails": "BUG106",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What decides a finding's level."""
+
+    levels: Mapping[str, Level]
+    ci: bool
+
+
+def findings_of(
+    fixes: Sequence[FixResult], grants: Sequence[Grant], policy: Policy
+) -> tuple[list[FixResult], list[Finding], list[Grant]]:
+    """Return the fixes (waived ones marked), their findings, and the waivers that were needed."""
+    judged: list[FixResult] = []
+    findings: list[Finding] = []
+    used: list[Grant] = []
+    for fix in fixes:
+        waived = ""
+        for rule, test in _raised(fix):
+            grant = next((g for g in grants if g.covers(rule, fix.commits, fix.bugs)), None)
+            if grant is not None:
+                used.append(grant)
+                if _RULE_OF.get(fix.status or "proven") == rule:
+                    waived = f"{rule}: {grant.reason}"
+                continue
+            findings.append(_finding(rule, fix, test, policy))
+        judged.append(msgspec.structs.replace(fix, status="waived", waived=waived) if waived else fix)
+    return judged, findings, used
+
+
+def _raised(fix: FixResult) -> Iterator[tuple[str, TestResult | None]]:
+    """Yield the rules that a fix breaks, and the test that shows it."""
+    rule = _RULE_OF.get(fix.status) if fix.status is not None else None
+    if rule is not None and rule != "BUG106":
+        yield rule, next((test for test in fix.tests if test.shows == fix.status), None)
+    if fix.status is not None:
+        for test in fix.tests:
+            if test.shows == "guard-fails":
+                yield "BUG106", test
+
+
+def _finding(rule: str, fix: FixResult, test: TestResult | None, policy: Policy) -> Finding:
+    path, line = place_of(fix)
+    named = f"the fix {fix.commit[:7]} (“{fix.subject}”)"
+    name = _short_name(test.id) if test else "no test"
+    bug = f"bug {fix.bugs[0]}" if fix.bugs else "its bug"
+    help = ""
+    if rule == "BUG101":
+        message = f"no test holds {named}: {fix.why or 'no test is linked to it'}"
+    elif rule == "BUG102":
+        message = f"{name} passes without {named}: it does not hold {bug}"
+        if test is None:
+            message = f"{named} is not held: {fix.why}"
+        help = f"change the test until it fails without the fix; `bugsle prove {fix.commit[:7]}` shows both sides."
+    elif rule == "BUG103":
+        why = f" ({test.before_error})" if test and test.before_error else ""
+        message = f"{name} fails without {named} only because a name that the fix adds is missing{why}"
+    elif rule == "BUG106":
+        message = f"{name} is linked to {named}, and {test.why if test and test.why else 'does not pass with it'}"
+        help = f"run it alone: `pytest {test.id}`, then mend the fix or the test." if test else ""
+        if test is not None:
+            path, line = test.id.partition("::")[0], None
+    else:
+        message = f"{named} could not be judged: {fix.why}"
+    return make_finding(
+        rule, message, help=help, levels=policy.levels, ci=policy.ci, path=path, line=line, commit=fix.commit
+    )
+
+
+def place_of(fix: FixResult) -> tuple[str | None, int | None]:
+    """Return path and line of the first changed statement, as far as they are known."""
+    if fix.place is None:
+        return (fix.paths[0], None) if fix.paths else (None, None)
+    path, _, line = fix.place.rpartition(":")
+    return path, int(line)
+
+
+def _short_name(id: str) -> str:
+    """Return a test id's last part, with its parameters."""
+    head, bracket, rest = id.partition("[")
+    return head.rpartition("::")[2] + bracket + rest
