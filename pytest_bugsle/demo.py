@@ -215,7 +215,7 @@ def demo(keep: Path | None) -> int:
         code = run_pytest(
             sys.executable,
             folder,
-            ("-p", "pytest_bugsle.plugin", "-p", "no:cacheprovider", "--bugsle", color),
+            ("-p", "no:cacheprovider", "--bugsle", color),
             quiet_environment(os.environ),
         )
         click.echo("\nNext: write the two missing tests until each fails without its fix, and look again:")

@@ -211,7 +211,7 @@ class Controller(_Collecting):
         """Write the section and the reports."""
         from pytest_bugsle.session import write_section
 
-        write_section(self._config, terminalreporter, self._plan, self._result, self._trouble)
+        write_section(self._config, terminalreporter, self.facts, self._plan, self._result, self._trouble)
 
     def pytest_unconfigure(self) -> None:
         """Let go of git and of the pool."""

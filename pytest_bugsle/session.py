@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING
 from pytest_bugsle import gate, settings
 from pytest_bugsle.errors import BugsleError
 from pytest_bugsle.report import terminal, writer
+from pytest_bugsle.report.escape import for_terminal
 from pytest_bugsle.runner.configuration import Configuration
 
 if TYPE_CHECKING:
     import pytest
 
     from pytest_bugsle.results import Result
-
-#: Options of a plain pytest that change how a test is imported or configured: a proof gets them too.
-_OPTION_OVERRIDES = "override_ini"
-
 
 @dataclass(slots=True)
 class SessionFacts:
@@ -151,6 +148,7 @@ def _why_no_reach(config: pytest.Config) -> str:
 def write_section(
     config: pytest.Config,
     reporter: pytest.TerminalReporter,
+    facts: SessionFacts,
     plan: gate.Plan | None,
     result: Result | None,
     trouble: str,
@@ -158,25 +156,42 @@ def write_section(
     """Write the section of the terminal report, and the reports that were asked for."""
     if plan is None:
         return
-    verbosity = config.get_verbosity()
+    reporter.ensure_newline()
     if result is None:
         reporter.section("bugsle", yellow=True)
-        reporter.write_line(trouble or "nothing was judged", yellow=True)
+        reporter.write_line(for_terminal(trouble or "nothing was judged"), yellow=True)
         return
-    lines = terminal.lines(result, verbosity)
+    lines = terminal.lines(result, config.get_verbosity())
     extra = [line for lines in config.hook.pytest_bugsle_report(result=result) for line in lines or ()]
-    if lines or extra:
+    written, troubles = _write_reports(result, facts.reports)
+    if lines or extra or troubles:
         reporter.section("bugsle")
     for line in lines:
-        reporter.write_line(line.text, **({line.style: True} if line.style else {}))
-    for text in extra:
-        reporter.write_line(text)
-    facts_reports = [writer.parse_target(text) for text in config.getoption("bugsle_report")]
-    for target in facts_reports:
+        reporter.write_line(line.text, **_MARKUP.get(line.style or "", {}))
+    for text in (*extra, *(written if lines else ())):
+        reporter.write_line(for_terminal(text))
+    for text in troubles:
+        reporter.write_line(text, red=True)
+
+
+def _write_reports(result: Result, targets: list[writer.Target]) -> tuple[list[str], list[str]]:
+    """Write every report; one that fails costs neither the others nor the summary."""
+    written, troubles = [], []
+    for target in targets:
         try:
-            written = writer.write(result, target)
+            path = writer.write(result, target)
         except BugsleError as error:
-            reporter.write_line(str(error), red=True)
+            troubles += [for_terminal(line) for line in str(error).splitlines()]
         else:
-            if written:
-                reporter.write_line(f"{target.format} report: {written}")
+            if path is not None:
+                written.append(f"{target.format} report: {path}")
+    return written, troubles
+
+
+#: Our styles in the words of pytest's terminal writer.
+_MARKUP: dict[str, dict[str, bool]] = {
+    "green": {"green": True},
+    "red": {"red": True},
+    "yellow": {"yellow": True},
+    "dim": {"light": True},
+}

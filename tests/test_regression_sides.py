@@ -15,9 +15,10 @@ from pytest_bugsle.regression.sides import Layout, Side, classify, in_scope
 TEST, SOURCE, NEUTRAL = Side.TEST, Side.SOURCE, Side.NEUTRAL
 
 
-def layout(files: str | Mapping[str, str], **options: object) -> Layout:
+def layout(files: str | Mapping[str, str], more: Mapping[str, str] | None = None, **options: object) -> Layout:
     """Lay out a tree of paths (or of paths and texts), with real import look-ups over the texts."""
     texts = {path: "" for path in files.split()} if isinstance(files, str) else dict(files)
+    texts |= more or {}
 
     def importers(name: str) -> Collection[str]:
         return [p for p, t in texts.items() if p.endswith(".py") and imports(p, t.encode(), texts, {name})]
@@ -45,7 +46,8 @@ def test_src_layout_with_a_test_directory() -> None:
         " src/pkg/fast.pyx src/pkg/fast.c tests/__init__.py tests/base.py tests/test_core.py tests/conftest.py"
         " tests/data/x.json tests/__snapshots__/test_core.ambr tests/cassettes/a.yaml tests/data/bad.py"
         " tests/README.md docs/conf.py docs/usage.rst CHANGELOG.md .github/workflows/ci.yml poetry.lock"
-        " requirements.txt noxfile.py Makefile"
+        " requirements.txt noxfile.py Makefile",
+        {"tests/test_core.py": "import pkg.core"},
     )
     found = sides(tree)
     for path, side in found.items():
@@ -236,12 +238,13 @@ def test_monorepo_with_a_rootdir_below_the_top() -> None:
 def test_settings_win_over_everything() -> None:
     """`tests` makes a path test; a `source` pattern nearer than the test directory makes it source."""
     files = "pkg/__init__.py pkg/a.py pkg/spec.yaml tests/test_a.py tests/framework/f.py tests/x.py config/app.yaml"
-    assert classify("tests/framework/f.py", layout(files)) is TEST
-    near = layout(files, source=("pkg", "tests/framework", "config/*.yaml"))
+    own = {"tests/test_a.py": "import pkg"}
+    assert classify("tests/framework/f.py", layout(files, own)) is TEST
+    near = layout(files, own, source=("pkg", "tests/framework", "config/*.yaml"))
     assert classify("tests/framework/f.py", near) is SOURCE
     assert classify("tests/x.py", near) is TEST
     assert classify("config/app.yaml", near) is SOURCE and in_scope("config/app.yaml", near)
-    wide = layout(files, source=(".",), tests=("pkg/spec.yaml",))
+    wide = layout(files, own, source=(".",), tests=("pkg/spec.yaml",))
     assert classify("tests/framework/f.py", wide) is TEST
     assert classify("pkg/spec.yaml", wide) is TEST
     assert classify("config/app.yaml", wide) is NEUTRAL

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from posixpath import dirname
 
 from pytest_bugsle.code.syntax import decode, parse
 
@@ -144,9 +143,9 @@ def _module_parts(path: str) -> list[str] | None:
 
 def _packaged(path: str, listing: Collection[str]) -> int:
     """Count the directories above the topmost package that a file belongs to."""
-    directory = dirname(path)
+    directory = path.rpartition("/")[0]
     while directory and f"{directory}/__init__.py" in listing:
-        directory = dirname(directory)
+        directory = directory.rpartition("/")[0]
     return _depth(directory)
 
 

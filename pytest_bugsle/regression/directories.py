@@ -57,10 +57,8 @@ def below(path: str, directory: str) -> bool:
 
 def _parents(path: str) -> Iterator[str]:
     """Give the directories above a path, the nearest first, without the top."""
-    directory = dirname(path)
-    while directory:
-        yield directory
-        directory = dirname(directory)
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 class Directories:
@@ -160,9 +158,9 @@ class Directories:
         holding = {d for place in {*self.plain, *self.packages} for d in (place, *_parents(place)) if d}
         found = {d for d in holding if d.rpartition("/")[2] in SOURCE_ROOTS and d not in self.packages}
         near = {d for d in found if dirname(d) in {"", self.rootdir}}
-        if near or any(dirname(package) in {"", self.rootdir} for package in self.packages):
-            return frozenset(near)
         beside_tests = {d for d in found if any(self.tests.get(parent) for parent in _parents(d))}
+        if near or any(dirname(package) in {"", self.rootdir} for package in self.packages):
+            return frozenset(near | {d for d in found - beside_tests if not below(d, self.rootdir)})
         return frozenset(found - beside_tests)
 
     @cached_property

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_bugsle.regression import links
 from pytest_bugsle.regression.sides import Side
 from pytest_bugsle.results import Link
 from pytest_bugsle.runner.outcome import Selector
