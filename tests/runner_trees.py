@@ -58,7 +58,8 @@ def make_venv(folder: Path) -> tuple[str, Path]:
     """Make an environment that sees our pytest; return its interpreter and its site-packages."""
     venv.create(folder, with_pip=False, symlinks=True)
     (site,) = folder.glob("lib/python*/site-packages")
-    (site / "ours.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    ours = sysconfig.get_path("purelib")
+    (site / "zz-ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
     return str(folder / "bin" / "python"), site
 
 

@@ -101,6 +101,11 @@ def test_an_object_is_written_once_and_whole(sandbox: Sandbox) -> None:
     sha = write_object(objects, "blob", b"x" * 100_000, form)
     assert write_object(objects, "blob", b"x" * 100_000, form) == sha
     assert sandbox.git("cat-file", "blob", sha) == "x" * 100_000
+    place = objects / sha[:2] / sha[2:]
+    place.chmod(0o600)
+    place.write_bytes(b"")
+    assert write_object(objects, "blob", b"x" * 100_000, form) == sha
+    assert sandbox.git("cat-file", "blob", sha) == "x" * 100_000
     assert not list(objects.rglob("tmp_obj_*"))
 
 

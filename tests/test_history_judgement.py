@@ -258,6 +258,19 @@ def test_a_body_that_explains_a_revert_is_still_a_fix() -> None:
     )
 
 
+def test_a_release_that_mends_too_is_maybe() -> None:
+    """A release commit is no fix; one that also says what it mends leaves a doubt."""
+    assert answer("bump version, fix two ref leaks", source_changed=True) == "maybe"
+    assert answer("bump version, fix two ref leaks") == "no"
+    assert answer("version bump, fixes to docs", source_changed=True) == "no"
+
+
+def test_a_name_with_a_vetoed_word_in_it_is_no_veto() -> None:
+    """`typing.Callable` is what the product works on, not its annotations."""
+    assert answer("Fixed checking against typing.Callable on py37") == "fix"
+    assert answer("Fixed typing.") == "no"
+
+
 def test_reasons_read_well() -> None:
     """Each reason says what it weighs and why."""
     found = judge(Facts("Fix typo", author="dependabot[bot]"))

@@ -92,6 +92,14 @@ def test_squashed_subjects_come_back(words: list[str]) -> None:
     ]
 
 
+def test_what_no_honest_message_is_long_enough_for_is_cut() -> None:
+    """The beginning and the trailers at the end stay."""
+    cut = bounded("start " + "x" * 1_000_000 + "\nFixes: 1234567")
+    assert cut.startswith("start ")
+    assert cut.endswith("\nFixes: 1234567")
+    assert len(cut) < 200_000
+
+
 @given(st.text())
 def test_any_text_is_read(text: str) -> None:
     """Nothing a stranger writes breaks the reading; lines keep their places."""

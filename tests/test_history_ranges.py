@@ -143,9 +143,10 @@ def test_a_base_is_taken_by_merge_base(box: Sandbox) -> None:
         at(box, "topic"),
         "merge base with main",
     )
-    for ref in ("nope", "-main", "--output=x"):
-        with pytest.raises(UsageError):
+    for ref, why in (("nope", ""), ("-main", "does not begin with"), ("--output=x", "does not begin with")):
+        with pytest.raises(UsageError) as caught:
             choose(box, base_option=ref)
+        assert why in caught.value.why
 
 
 def test_an_option_goes_before_ci(box: Sandbox) -> None:
@@ -209,9 +210,10 @@ def test_a_pull_request_without_commits_in_its_event_is_an_error(box: Sandbox) -
     with pytest.raises(UsageError):
         choose(box, {**GITHUB, "GITHUB_EVENT_NAME": "pull_request"}, {"pull_request": {"base": 3}})
     event = pull(box)
-    event["pull_request"]["head"]["sha"] = "--output=x"  # type: ignore[index]
-    with pytest.raises(UndecidedError):
-        choose(box, {**GITHUB, "GITHUB_EVENT_NAME": "pull_request"}, event)
+    for crafted in ("--output=x", "topic", "HEAD~1"):
+        event["pull_request"]["head"]["sha"] = crafted  # type: ignore[index]
+        with pytest.raises(UndecidedError):
+            choose(box, {**GITHUB, "GITHUB_EVENT_NAME": "pull_request"}, event)
 
 
 def test_a_pull_request_without_an_event_file(box: Sandbox) -> None:
@@ -327,6 +329,8 @@ def test_a_topic_branch_at_the_desk(box: Sandbox, tmp_path: Path) -> None:
     local.commit({"c": "1"}, "six")
     found = choose(local)
     assert (found.base, found.why) == (at(local, "HEAD~1"), "merge base with origin/main")
+    local.git("push", "-q", "-u", "origin", "own")
+    assert choose(local) == found
 
 
 def test_the_default_branch_at_the_desk(box: Sandbox, tmp_path: Path) -> None:

@@ -165,6 +165,17 @@ def test_a_fix_that_explains_itself_by_a_revert_is_no_revert() -> None:
     assert [answer for _, answer, _ in told(units_of(log))] == ["fix", "maybe", "fix"]
 
 
+def test_a_partial_revert_leaves_its_target_standing() -> None:
+    """What is taken back in part only still has to be held by a test."""
+    log = [commit(3, f'Revert "fix: x"\n\nThis reverts commit {sha(2)} partially.'), commit(2, "fix: x")]
+    assert [answer for _, answer, _ in told(units_of(log))] == ["maybe", "fix"]
+    log = [
+        commit(3, f"Rework\n\nThis reverts commit {sha(2)} for the parser and goes on."),
+        commit(2, "fix: x"),
+    ]
+    assert [answer for _, answer, _ in told(units_of(log))] == ["no", "fix"]
+
+
 def test_a_reverted_merge_takes_its_commits_along() -> None:
     """What a cancelled merge brought in owes nothing."""
     log = [

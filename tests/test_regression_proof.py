@@ -252,6 +252,16 @@ def test_without_any_flip_a_fix_that_touches_no_test_has_none() -> None:
     assert prove(NEAR_GREEN, NEAR_GREEN, pairs=(unlinked,)).status == "no-test"
 
 
+def test_tests_near_the_change_that_cannot_run_leave_the_fix_undecided() -> None:
+    """What was not tried is no absence of a test."""
+    unlinked = pair(near=((NEAR,),), linked={}, touched=frozenset({NEAR.path}))
+    proof = prove(run(problem="pytest: error: unrecognized arguments: --cov"), NEAR_GREEN, pairs=(unlinked,))
+    assert proof.status == "undecided"
+    assert "unrecognized arguments" in proof.why
+    proof = prove(NEAR_GREEN, run(outcome("passed", id=NEAR_ID), ended="timeout"), pairs=(unlinked,))
+    assert (proof.status, proof.keep) == ("undecided", False)
+
+
 def test_touched_tests_that_all_pass_without_the_fix_do_not_hold_it() -> None:
     """A test file came along, and none of its tests notices."""
     touched = pair(near=((NEAR,),), linked={}, touched=frozenset({NEAR.path}))

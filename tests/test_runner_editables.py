@@ -116,7 +116,7 @@ BUILDS = {
         {"setup.py": NAMESPACE, "src/ns/__init__.py": "__import__('pkg_resources').declare_namespace(__name__)\n"},
         ("--no-build-isolation", "--no-use-pep517", "-e", "."),
         package="ns.demo",
-        needs=("setuptools==59.8.0", "wheel", "pip<23"),
+        needs=("setuptools==65.7.0", "wheel", "pip<23"),
     ),
     "plain": Build({"pyproject.toml": SRC}, (".",)),
 }

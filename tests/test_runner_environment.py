@@ -138,7 +138,7 @@ def test_the_python_path_is_led_to_the_tree(tmp_path: Path) -> None:
         tree=tree,
         user_top=user,
         first=[tmp_path / "site"],
-        temporary="/tmp/x",
+        temporary="x",
     )
     assert env["PYTHONPATH"].split(os.pathsep) == [str(tmp_path / part) for part in ("site", "tree/src", "lib")]
     assert env["PATH"] == f"{tmp_path / 'venv' / 'bin'}{os.pathsep}/bin"

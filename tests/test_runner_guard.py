@@ -220,14 +220,12 @@ def test_namespaces_take_the_trees_portion_and_keep_the_others(tmp_path: Path) -
         "test_later": ("failed", "ModuleNotFoundError"),
         "test_other": ("passed", None),
     }
-    for number, text in enumerate(
-        (
-            f"{trees.user / 'src'}\n",
-            "import sys, types, os; m = sys.modules.setdefault('ns', types.ModuleType('ns')); "
-            f"m.__dict__.setdefault('__path__', []).extend([{str(trees.user / 'src' / 'ns')!r}, "
-            "os.path.join(sitedir, 'ns')])\n",
-        )
-    ):
+    old = (
+        "import sys, types, os; m = sys.modules.setdefault('ns', types.ModuleType('ns')); "
+        f"m.__dict__.setdefault('__path__', []).extend([{str(trees.user / 'src' / 'ns')!r}, "
+        "os.path.join(sitedir, 'ns')])\n"
+    )
+    for number, text in enumerate((f"{trees.user / 'src'}\n", old)):
         python, site = make_venv(tmp_path / f"venv{number}")
         (site / "ns").mkdir()
         (site / "ns" / "other.py").touch()

@@ -112,8 +112,10 @@ def test_an_interpreter_without_coverage_uses_ours_or_says_what_to_install(tmp_p
     venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
     (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     ours = Path(pytest.__file__).parent.parent
-    for name in ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"):
+    for name in ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py.py"):
         (site / name).symlink_to(ours / name)
+        for metadata in ours.glob(f"{name}-*.dist-info"):
+            (site / metadata.name).symlink_to(metadata)
     python = str(tmp_path / "venv" / "bin" / "python")
     options = {"python": python, "owned": ("pkg",), "reach": {"pkg/core.py": (5,)}}
     bare = trees.run("tests/test_a.py", **options)

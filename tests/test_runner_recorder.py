@@ -120,6 +120,13 @@ TESTS = """
         time.sleep(5)
 """
 
+FAILED = (
+    "test_asserts", "test_raises_inside", "test_attribute", "test_class_attribute", "test_instance_attribute",
+    "test_import_name", "test_import_module", "test_keyword", "test_positional", "test_missing_argument",
+    "test_name", "test_chained", "test_did_not_raise", "test_bad_str", "test_group", "test_parameters[a]",
+    "test_strict", "test_both", "test_unit_fails", "test_subtests", "test_sub_fixture",
+)  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
@@ -134,13 +141,7 @@ def test_each_kind_of_test_has_its_status(run: Run) -> None:
     found = statuses(run)
     assert found == {
         "test_passes": "passed",
-        **dict.fromkeys(
-            """test_asserts test_raises_inside test_attribute test_class_attribute test_instance_attribute
-            test_import_name test_import_module test_keyword test_positional test_missing_argument test_name
-            test_chained test_did_not_raise test_bad_str test_group test_parameters[a] test_strict test_both
-            test_unit_fails test_subtests test_sub_fixture""".split(),
-            "failed",
-        ),
+        **dict.fromkeys(FAILED, "failed"),
         "test_parameters[\\xfc\\n]": "passed",
         "x[]": "passed",
         "test_parameters[]": "passed",
@@ -431,7 +432,7 @@ def test_a_suite_without_some_plugins_still_runs(tmp_path: Path, options: str) -
 def test_files_with_hostile_names_run(tmp_path: Path) -> None:
     """A name that pytest would read as a node id, an option or a response file is still just a name."""
     trees = Trees(tmp_path)
-    names = ["-x.py", "@a.py", "test_[1].py", "a b.py", "ü.py", "x::y.py"]
+    names = ["-x.py", "@a.py", "test_[1].py", "a b.py", "ü.py", "x::y.py", "d[1]/test_d.py"]
     trees.write(
         {f"tests/{name}": "def test_it(): pass\n" for name in names}
         | {"tests/test_other.py": "def test_other(): assert 0\n", "tests/sub/test_more.py": "import nothing_there\n"}

@@ -41,8 +41,10 @@ class Pool:
         self._loads: dict[tuple[tuple[str, ...], tuple[str, ...]], carry.Load] = {}
         self._carried: dict[str, dict[str, carry.Signature]] = {}
         self._facade: Facade | None = None
+        self._mark = slot.folder / "in-use"
         if self._is_overgrown():
-            self._empty()
+            for path in slot.folder.iterdir():
+                slots.remove(path)
         self._make()
         self.repo = Repository(
             self._git_dir,
@@ -80,6 +82,7 @@ class Pool:
         """Let go of the slot; its work trees stay warm for the next run."""
         self.repo.close()
         if self.lock >= 0:
+            self._mark.unlink(missing_ok=True)
             os.close(self.lock)
             self.lock = -1
 
@@ -200,11 +203,11 @@ class Pool:
             for git_dir in (self._git_dir, self._snapshot_dir)
         )
 
-    def _empty(self) -> None:
-        for path in self.folder.iterdir():
-            slots.remove(path)
-
     def _make(self) -> None:
+        if self._mark.exists():  # a run was killed, or the power failed: its objects may be half written
+            slots.remove(self._git_dir)
+            slots.remove(self._snapshot_dir)
+        self._mark.touch()
         slots.remove(self.scratch)
         self.scratch.mkdir(mode=0o700)
         for git_dir, alternates in (

@@ -29,7 +29,7 @@ def write_object(objects: Path, kind: str, content: bytes, object_format: str) -
     whole = f"{kind} {len(content)}\0".encode() + content
     sha = hashlib.new(object_format, whole, usedforsecurity=False).hexdigest()
     place = objects / sha[:2] / sha[2:]
-    if place.exists():
+    if _is_whole(place, whole):
         return sha
     place.parent.mkdir(exist_ok=True)
     handle, name = tempfile.mkstemp(prefix="tmp_obj_", dir=place.parent)
@@ -42,6 +42,13 @@ def write_object(objects: Path, kind: str, content: bytes, object_format: str) -
         os.unlink(name)
         raise
     return sha
+
+
+def _is_whole(place: Path, whole: bytes) -> bool:
+    try:
+        return zlib.decompress(place.read_bytes()) == whole
+    except (OSError, zlib.error):  # a power cut leaves empty files
+        return False
 
 
 def write_tree(

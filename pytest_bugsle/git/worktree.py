@@ -43,7 +43,10 @@ def tidy(tree: Path, listing: dict[str, Entry], carried: dict[str, Signature]) -
                     stack.append(path + "/")
                     continue
             elif path in files:
-                continue
+                # git itself may overlook a mode that changed in the second of the checkout.
+                mode = 0o700 if listing[path].mode == "100755" else 0o600
+                if not stat.S_ISREG(facts.st_mode) or facts.st_mode & 0o700 == mode:
+                    continue
             elif path in carried:
                 copied = (facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
                 if carried[path] == copied:

@@ -114,7 +114,7 @@ def judge(facts: Facts, policy: Policy = NO_POLICY) -> Judgement:
     if told is not None:
         return told
     head = _score(facts, policy)
-    if head.is_fix or facts.source_changed is False:
+    if head.is_fix:
         return head
     best = head
     for part in squash_parts(facts.body)[:_MOST_PARTS]:
@@ -229,7 +229,7 @@ def _subject(head: Headline, text: str, facts: Facts, reasons: list[Reason], *, 
         reasons.append(Reason(f"the gitmoji :{head.gitmoji}: marks something else", -4))
     elif head.type is None and (match := signs.FEATURE_START.match(text)) and not defensive:
         reasons.append(Reason(f"the subject begins with the feature word “{match[0]}”", -3))
-    elif head.type is None and (match := signs.UPKEEP_START.match(text)):
+    elif head.type is None and (match := signs.UPKEEP_START.match(text)) and not signs.RELEASE.match(text):
         reasons.append(Reason(f"the subject begins with “{match[0]}”", -1))
     if any(reason.points < -1 for reason in reasons):
         return said
@@ -260,9 +260,11 @@ def _vetoes(
     bot = signs.bot(facts.author, facts.author_email)
     if bot:
         reasons.append(Reason("the author is a bot", -10 if bot == "upkeep" else -3))
-    if signs.RELEASE.match(text) or signs.RELEASE.match(facts.subject):
-        reasons.append(Reason("the subject announces a release", -8))
     veto = signs.veto(text, head.type, head.scope)
+    if signs.RELEASE.match(text) or signs.RELEASE.match(facts.subject):
+        # Small projects release and mend in one commit: that stays a doubt, not a no.
+        mends_too = said and veto is None and facts.source_changed
+        reasons.append(Reason("the subject announces a release", -2 if mends_too else -8))
     if veto is None or not (said or explicit):
         return
     points = -5

@@ -130,7 +130,7 @@ _HARD = re.compile(
     r"|test_\w{1,80}|(?:test )?fixtures?|benchmarks?|code style|coding style|black|unused imports?"
     r"|dev(?:elopment)? dependenc(?:y|ies)"
     r"|test(?!-\w)(?! (?:client|server|mode|runner|command|double|factory|request|data|ids?|collection"
-    r"|discovery|order|session)s?\b))(?!\w)",
+    r"|discovery|order|session)s?\b))(?!\w|[.]\w)",
     re.IGNORECASE,
 )
 _AMBIGUOUS = re.compile(
@@ -138,7 +138,7 @@ _AMBIGUOUS = re.compile(
     r"|annotations?|build|wheels?"
     r"|style|styling|(?:broken |dead )?links?|examples?|dependenc(?:y|ies)|requirements|coverage"
     r"|import order|pyproject(?:\.toml)?"
-    r"|setup\.(?:py|cfg)|license|names?pace packaging|packaging|type stubs?)(?!\w)",
+    r"|setup\.(?:py|cfg)|license|names?pace packaging|packaging|type stubs?)(?!\w|[.]\w)",
     re.IGNORECASE,
 )
 _SPELLING = re.compile(

@@ -216,7 +216,7 @@ def _judged(commit: Commit, policy: Policy, evidence: Mapping[str, Evidence]) ->
     own = judge(replace(facts, subject="Revert") if title else facts, policy)
     if own.is_fix or facts.source_changed is False:
         return own
-    if title and judge(Facts(title), policy).is_fix:
+    if title and not revert.partly and judge(Facts(title), policy).is_fix:
         return _no(f"it takes back a fix from before this range, {reverts.described(revert)}")
     return Judgement(
         "maybe", 1, (Reason(f"it takes back {reverts.described(revert)}, perhaps for a bug in it", 1),)
@@ -255,9 +255,7 @@ def _grouped(commits: Sequence[Commit], policy: Policy, evidence: Mapping[str, E
         )
         bugs = (r.bug for r in _references(commit, policy) if r.mention > Mention.PULL_REQUEST)
         root = next((find(by_bug[bug]) for bug in bugs if bug in by_bug), None) if tests else None
-        (
-            witnesses[root] if root is not None and commit.sha not in follows else members[find(commit.sha)]
-        ).append(commit)
+        (members[find(commit.sha)] if root is None else witnesses[root]).append(commit)
     units = []
     for root, found in members.items():
         lead = max(

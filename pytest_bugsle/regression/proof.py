@@ -21,7 +21,7 @@ from pytest_bugsle.results import STATUS_ORDER, Link
 from pytest_bugsle.runner.outcome import Selector
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from pytest_bugsle.results import Status
     from pytest_bugsle.runner.outcome import Error, Outcome, Run
@@ -134,7 +134,7 @@ def _judge_pair(case: Case, pair: Pair) -> Generator[tuple[Probe, ...], Mapping[
     if pair.linked:
         sides = yield from _run_both(case, pair, frozenset(pair.linked))
         tests, stub = _read(case, pair, sides), sides.stubbed
-    linked = tests
+    linked, unread = tests, ""
     if not any(test.shows == "proven" for test in tests):
         for stage in pair.near:
             fresh = frozenset(stage) - asked
@@ -148,9 +148,23 @@ def _judge_pair(case: Case, pair: Pair) -> Generator[tuple[Probe, ...], Mapping[
             if flips:
                 tests, stub = linked + flips, stub or sides.stubbed
                 break
+            unread = unread or _nothing_read(nearby, fresh, sides)
+    if not tests and unread:
+        return Proof("undecided", pair.where, (), unread, keep=False)
     if not tests:
         return _without_tests(pair, asked)
     return (yield from _confirm(case, pair, tests, stub=stub))
+
+
+def _nothing_read(nearby: Sequence[Evidence], asked: Iterable[Selector], sides: _Sides) -> str:
+    """Say why a stage of discovery showed nothing at all; empty where it did show something."""
+    late = next((run for run in (sides.after, sides.before) if run.ended == "timeout"), None)
+    if late is None and any(test.shows != "undecided" for test in nearby):
+        return ""
+    reasons = [test.why for test in nearby if test.why]
+    reasons += [why for selector in sorted(asked, key=lambda s: s.path) for run in (sides.after, sides.before)
+                if (why := _unread(run, selector))]
+    return f"no test near the change could be tried: {reasons[0]}" if reasons else ""
 
 
 def _without_tests(pair: Pair, asked: Iterable[Selector]) -> Proof:

@@ -161,6 +161,7 @@ class Guard:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """Find a module where it may come from, or raise ModuleNotFoundError."""
+        __tracebackhide__ = True
         busy = self._busy.__dict__.setdefault("names", set())
         if name in busy:  # another finder asks the whole path again
             return None
@@ -174,6 +175,7 @@ class Guard:
         return spec
 
     def _find(self, name: str, path: Any, target: Any) -> Any:
+        __tracebackhide__ = True
         top = name.partition(".")[0]
         spec = None
         if top in self.owned and name not in self.absent:

@@ -109,7 +109,7 @@ class _Merged:
             self.ended, self.again = self.ended or "finished", False
             return
         self.ended = "timeout" if cut else "died" if session.code is None else "interrupted"
-        if not cut and session.code is None and not session.started:
+        if not cut and session.code is None and (session.problem or not session.started):
             self.ended, self.again = "finished", False  # refused before any test: usage, a conftest, a plugin
             if not session.collect_errors:
                 self.problem = self.problem or _complaint(attempt.output) or f"pytest ended with {attempt.code}"

@@ -35,8 +35,8 @@ class Reach:
 
     def _start(self, coverage: Any) -> None:
         files = [os.path.join(self.tree, *path.split("/")) for path in self.wanted]
-        # A path is a pattern to coverage: brackets and the like match themselves only in a class.
-        include = ["".join(f"[{c}]" if c in "*?[" else c for c in file) for file in files]
+        # A path is a pattern to coverage; a closing bracket has no escape of its own there.
+        include = ["".join(f"[{c}]" if c in "*?[" else "?" if c == "]" else c for c in file) for file in files]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             measured = coverage.Coverage(data_file=None, include=include, config_file=False, messages=False)

@@ -78,8 +78,11 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One test's result: 'passed', 'failed', 'error', 'skipped', 'xfailed', 'xpassed', 'timeout', 'died'
-    or 'missing' (wanted, and not found or not run)."""
+    """Hold one test's result.
+
+    `status` is 'passed', 'failed', 'error', 'skipped', 'xfailed', 'xpassed', 'timeout', 'died' or 'missing'
+    (wanted, and not found or not run).
+    """
 
     id: str
     status: str

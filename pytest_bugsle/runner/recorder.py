@@ -130,11 +130,12 @@ class Recorder:
 
     def pytest_ignore_collect(self, collection_path: Any) -> Any:
         """Leave out files that only came along with the folder of an unspeakable name."""
-        if self.params["folders"] and collection_path.is_file():
-            path = self.witness.path(str(collection_path))
-            if path not in self.selectors and os.path.basename(path) not in ("conftest.py", "__init__.py"):
-                return True
-        return None
+        if not self.params["folders"]:
+            return None
+        path = self.witness.path(str(collection_path))
+        if collection_path.is_dir():
+            return None if any(wanted.startswith(path + "/") for wanted in self.selectors) or not path else True
+        return None if path in self.selectors or collection_path.name in ("conftest.py", "__init__.py") else True
 
     def pytest_collectstart(self, collector: Any) -> None:
         """Say which file is being imported, should it never end."""

@@ -116,9 +116,7 @@ class Stage:
         rootdir = self.tree / request.rootdir
         # Without -c an ini file of a folder above the tree would be found and used.
         inifile = self.tree / request.inifile if request.inifile else self.folder / "empty" / "pytest.ini"
-        targets = dict.fromkeys(
-            os.path.dirname(self.tree / path) if _unspeakable(path) else str(self.tree / path) for path in files
-        )
+        targets = dict.fromkeys(_target(os.path.relpath(self.tree / path, rootdir)) for path in files)
         python = shutil.which(request.python) or request.python
         return [
             os.path.abspath(python),
@@ -143,6 +141,13 @@ class Stage:
 
 def _unspeakable(path: str) -> bool:
     return any(part in path for part in _HOSTILE)
+
+
+def _target(path: str) -> str:
+    """Return what to call a file on pytest's command line: itself, or the nearest folder that can be named."""
+    while _unspeakable(path):
+        path = os.path.dirname(path)
+    return os.path.join(os.curdir, path)
 
 
 def merged_selectors(request: Request) -> list[tuple[str, list[str] | None]]:

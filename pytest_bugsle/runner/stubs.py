@@ -36,6 +36,7 @@ class StubType(type):
     """Make the class itself the trap."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make an instance, or trap what is decorated, while modules are imported."""
         if not collecting:
             raise _missing(cls.__name__)
         if len(args) == 1 and not kwargs and isinstance(args[0], (types.FunctionType, type)):
