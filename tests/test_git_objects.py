@@ -92,14 +92,26 @@ def test_threads_get_their_own_answers(repo: Repository) -> None:
 def test_a_forked_child_reads_by_itself(repo: Repository) -> None:
     """After a fork the child's reads and its end leave the parent's process alone."""
     listing = repo.listing("HEAD")
-    first = repo.blob(listing["f1"].sha)
+
+    def read(times: int) -> bool:
+        return all(
+            repo.blob(listing[f"f{number}"].sha).startswith(f"{number}\n".encode())
+            for _ in range(times)
+            for number in range(20)
+        )
+
+    assert read(1)
     child = os.fork()
     if child == 0:
-        right = repo.blob(listing["f2"].sha).startswith(b"2\n")
-        repo.close()
-        os._exit(0 if right else 1)
+        right = False
+        try:
+            right = read(10)
+            repo.close()
+        finally:
+            os._exit(0 if right else 1)
+    assert read(20)
     assert os.waitpid(child, 0)[1] == 0
-    assert repo.blob(listing["f1"].sha) == first
+    assert read(1)
     repo.close()
 
 

@@ -224,12 +224,14 @@ def test_a_broken_pool_is_made_anew(sandbox: Sandbox, pool: Pool, tmp_path: Path
     """After a crash, settings, alternates and objects that were lost are written again."""
     git_dir = pool.folder / "pool.git"
     tree = pool.write_tree(_tree(sandbox, "HEAD"), {"n.py": ("100644", b"n\n")})
+    sandbox.write({"dirty.py": "d\n"})
+    dirty = pool.snapshot()
     pool.close()
     (git_dir / "config").write_text("[core\nbroken")
     (git_dir / "HEAD").unlink()
     (git_dir / "objects" / "info" / "alternates").write_text("/nowhere\n")
     (git_dir / "shallow").write_text("0" * 40 + "\n")
-    for path in (git_dir / "objects").glob("??/*"):
+    for path in pool.folder.glob("*.git/objects/??/*"):
         path.chmod(0o600)
         path.write_bytes(b"")
     (pool.folder / "in-use").touch()
@@ -237,6 +239,8 @@ def test_a_broken_pool_is_made_anew(sandbox: Sandbox, pool: Pool, tmp_path: Path
         assert _files(again.checkout("after", _tree(sandbox, "HEAD"), None)) == _SECOND
         assert again.write_tree(_tree(sandbox, "HEAD"), {"n.py": ("100644", b"n\n")}) == tree
         assert (again.checkout("after", tree, None) / "n.py").read_bytes() == b"n\n"
+        assert again.snapshot() == dirty
+        assert (again.checkout("after", dirty, None) / "dirty.py").read_bytes() == b"d\n"
 
 
 def test_a_pool_that_grew_too_large_starts_afresh(

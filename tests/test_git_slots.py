@@ -147,6 +147,25 @@ def test_a_lock_file_that_was_deleted_is_not_a_lock(tmp_path: Path) -> None:
     os.close(two.lock)
 
 
+def test_a_lock_file_deleted_under_our_lock_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep between our open and our lock leaves us with the file that the next run will open."""
+    import fcntl
+
+    flock = fcntl.flock
+    path = tmp_path / "x.lock"
+
+    def late(handle: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        path.unlink()
+        path.touch()
+        flock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    lock = slots._locked(path)
+    assert lock is not None and os.path.samestat(os.fstat(lock), path.stat())
+    os.close(lock)
+
+
 def test_stubborn_folders_are_removed(tmp_path: Path) -> None:
     """Folders without rights, read-only files and links are removed, and what a link points to is not."""
     (tmp_path / "outside").mkdir()

@@ -76,18 +76,15 @@ def test_nothing_is_written_to_the_repository(sandbox: Sandbox, pool: Pool) -> N
 
 def test_a_change_in_the_tick_of_the_index_is_seen(sandbox: Sandbox, pool: Pool) -> None:
     """A file of the same size, written within the index's own time, is compared by content."""
-    index = sandbox.top / ".git" / "index"
+    sandbox.git("config", "core.trustctime", "false")
     path = sandbox.top / "a.py"
-    for number in range(10):
-        sandbox.write({"a.py": f"x = {number}\n"})
-        facts = path.stat()
-        sandbox.git("update-index", "a.py")
-        with open(path, "r+b") as file:
-            file.write(b"X")
-        os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-        os.utime(index, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-        sandbox.git("config", "core.trustctime", "false")
-        assert _contents(pool, pool.snapshot())["a.py"] == f"X = {number}\n".encode()
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    sandbox.git("update-index", "a.py")
+    with open(path, "r+b") as file:
+        file.write(b"X")
+    for touched in (path, sandbox.top / ".git" / "index"):
+        os.utime(touched, (1_000_000_000, 1_000_000_000))
+    assert _contents(pool, pool.snapshot())["a.py"] == b"X = 1\n"
 
 
 def test_files_and_folders_that_took_each_other_s_place(sandbox: Sandbox, pool: Pool) -> None:
@@ -159,6 +156,15 @@ def test_line_ends_are_read_as_the_user_s_settings_say(sandbox: Sandbox, pool: P
     assert _contents(pool, pool.snapshot())["new.py"] == b"mixed\nends\n"
 
 
+def test_line_ends_that_were_committed_stay(sandbox: Sandbox, pool: Pool) -> None:
+    """Under text=auto git mends the line ends of new files only: an edit is not a change of every line."""
+    sandbox.commit({"old.txt": "one\r\ntwo\r\n"})
+    sandbox.commit({".gitattributes": "*.txt text=auto\n"})
+    sandbox.write({"old.txt": "one\r\nthree\r\n", "new.txt": "n\r\n"})
+    contents = _contents(pool, pool.snapshot())
+    assert (contents["old.txt"], contents["new.txt"]) == (b"one\r\nthree\r\n", b"n\n")
+
+
 def test_a_mode_that_the_user_ignores_is_ignored(sandbox: Sandbox, pool: Pool) -> None:
     """core.fileMode=false holds for the snapshot."""
     sandbox.git("config", "core.fileMode", "false")
@@ -195,12 +201,18 @@ def test_sparse_and_split_indexes_are_read(sandbox: Sandbox, pool: Pool) -> None
 def test_a_submodule_on_another_commit_is_a_change(sandbox: Sandbox, pool: Pool, tmp_path: Path) -> None:
     """The commit that the user checked out in the submodule is in the tree; its dirt is not looked at."""
     inner = Sandbox(tmp_path / "inner")
-    inner.commit({"lib.py": ""})
+    inner.commit({"lib.py": "a\n"})
     sandbox.git("submodule", "--quiet", "add", str(inner.top), "vendor")
     sandbox.commit()
     assert pool.snapshot() == sandbox.git("rev-parse", "HEAD^{tree}")
-    (sandbox.top / "vendor" / "lib.py").write_text("dirt")
+    sandbox.git("config", "filter.odd.clean", f"touch {tmp_path}/ran; cat", at=sandbox.top / "vendor")
+    attributes = sandbox.top / ".git" / "modules" / "vendor" / "info" / "attributes"
+    attributes.parent.mkdir(exist_ok=True)
+    attributes.write_text("*.py filter=odd\n")
+    (sandbox.top / "vendor" / "lib.py").write_text("b\n")
     assert pool.snapshot() == sandbox.git("rev-parse", "HEAD^{tree}")
+    assert not (tmp_path / "ran").exists()
+    attributes.unlink()
     second = inner.commit({"lib.py": "x = 1\n"})
     sandbox.git("checkout", "-q", "lib.py", at=sandbox.top / "vendor")
     sandbox.git("pull", "-q", at=sandbox.top / "vendor")

@@ -189,8 +189,12 @@ def test_a_pull_request_whose_head_is_only_in_the_merge(box: Sandbox, tmp_path: 
     event["pull_request"]["base"]["sha"] = "b" * 40  # type: ignore[index]
     box.git("checkout", "-q", "--detach", "main")
     box.git("merge", "-q", "--no-ff", "-m", "Merge topic into main", "topic")
-    found = choose(box, {**GITHUB, "GITHUB_EVENT_NAME": "pull_request"}, event)
+    env = {**GITHUB, "GITHUB_EVENT_NAME": "pull_request", "GITHUB_SHA": at(box, "HEAD")}
+    found = choose(box, env, event)
     assert (found.base, found.head) == (at(box, "topic~2"), at(box, "topic"))
+    for other in ({"GITHUB_SHA": "c" * 40}, {"GITHUB_EVENT_NAME": "pull_request_target"}):
+        with pytest.raises(UndecidedError):
+            choose(box, {**env, **other}, event)
 
 
 def test_a_pull_request_in_a_shallow_clone_is_undecided(box: Sandbox, tmp_path: Path) -> None:

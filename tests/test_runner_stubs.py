@@ -39,6 +39,8 @@ TESTS = """
     def test_equal(): assert old() == NEW
     def test_compare(): assert old() < NEW
     def test_instance(): assert isinstance(old(), NewError)
+    def test_truth(): assert NEW
+    def test_instance_truth(): assert TABLE["y"]
     def test_module(): pkg.extra.anything()
     def test_from_module(): thing()
     def test_deep(): other()
@@ -98,7 +100,8 @@ def test_stubs_are_seen_only_by_the_tests_that_use_them(trees: Trees) -> None:
         "test_except": "failed",
     }, found.output
     assert {name.partition("[")[0] for name in by_stub} == {
-        "test_call", "test_attribute", "test_equal", "test_compare", "test_instance", "test_module",
+        "test_call", "test_attribute", "test_equal", "test_compare", "test_instance", "test_module", "test_truth",
+        "test_instance_truth",
         "test_from_module", "test_deep", "test_default", "test_table", "test_own", "test_param",
         "test_decorated", "test_decorated_with", "test_parameters",
     }  # fmt: skip

@@ -50,7 +50,7 @@ def read_log(
     changes: bool = True,
 ) -> list[Commit]:
     """Give the commits of base..head (all up to `head` without a base), newest first."""
-    args = ["log", "-z", _FORMAT, "--encoding=UTF-8", "--no-patch", "--no-notes", "--no-mailmap"]
+    args = ["log", "-z", _FORMAT, "--encoding=UTF-8", "--no-patch", "--no-notes"]
     if first_parent:
         args.append("--first-parent")
     if limit is not None:

@@ -131,7 +131,6 @@ class Pool:
                 # Whatever a kill, a full disk or a test left there: once more from nothing.
                 slots.remove(self.folder / name)
                 (self.folder / f"{name}.index").unlink(missing_ok=True)
-                self._carried.pop(name, None)
                 self._switch(name, where, tree, listing, loads)
             if self._facade is None:
                 self._facade = Facade(self.user, self._objects)

@@ -108,12 +108,7 @@ def _copy_state(user: Repository, git_dir: Path, index: Path) -> None:
 
 def _as_user(user: Repository) -> dict[str, str]:
     """Carry the user's settings over, as variables: a value may hold whatever a command line may not."""
-    settings = {
-        "core.safecrlf": "false",
-        "core.splitindex": "false",
-        "core.untrackedcache": "false",
-        "core.fsmonitor": "false",
-    }
+    settings: dict[str, str] = {}
     out = user.run("config", "-z", "--get-regexp", "^core\\.", ok=(0, 1))
     for record in out.split(b"\0")[:-1]:
         key, separator, value = os.fsdecode(record).partition("\n")

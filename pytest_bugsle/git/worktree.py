@@ -15,7 +15,7 @@ from pytest_bugsle.git.repository import Entry, Repository
 def tidy(tree: Path, listing: dict[str, Entry], carried: dict[str, Signature]) -> None:
     """Remove what the next tree does not hold, but keep the copies in `carried` that nobody touched.
 
-    What stays is of the kind that git will write there, in folders that we may write to.
+    What stays is of the kind that git will write there. A folder that a test locked raises OSError.
     """
     files: set[str] = set()
     folders: set[str] = set()
@@ -37,9 +37,7 @@ def tidy(tree: Path, listing: dict[str, Entry], carried: dict[str, Signature]) -
             path = f"{here}{entry_found.name}"
             facts = entry_found.stat(follow_symlinks=False)
             if stat.S_ISDIR(facts.st_mode):
-                if (path in folders or path in submodules) and entry_found.name != "__pycache__":
-                    if facts.st_mode & 0o700 != 0o700:
-                        os.chmod(entry_found.path, 0o700)
+                if path in folders or path in submodules:
                     stack.append(path + "/")
                     continue
             elif path in files:

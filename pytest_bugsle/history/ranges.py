@@ -182,7 +182,7 @@ class _Choice:
             return self._pull_request(pull, name)
         if self.env.get("GITHUB_BASE_REF"):
             return self._to_target(
-                self.env["GITHUB_BASE_REF"], "github-pull-request", self._merged_head() or self.head
+                self.env["GITHUB_BASE_REF"], "github-pull-request", self._merged_head(name) or self.head
             )
         group = self.event.get("merge_group")
         if isinstance(group, dict):
@@ -211,7 +211,7 @@ class _Choice:
             )
         title, body = _text(pull, "title") or None, _text(pull, "body")
         # What is checked out is a merge that GitHub made up; the pull request's own head is its 2nd parent.
-        merged = self._merged_head()
+        merged = self._merged_head(name, asked_base, _text(pull, "merge_commit_sha"))
         head = self._present(asked_head) or merged
         if head is None:
             hint = _GITHUB_TARGET if name == "pull_request_target" else None
@@ -222,7 +222,16 @@ class _Choice:
         base = self._merge_base(base, head, "the pull request's base", "its head")
         return RangeChoice(base, head, "the pull request's base (event)", "github-pull-request", title, body)
 
-    def _merged_head(self) -> str | None:
+    def _merged_head(self, name: str, base: str = "", merge: str = "") -> str | None:
+        """Return the second parent of HEAD if HEAD is the merge that GitHub made for the pull request.
+
+        Any other merge may stand at HEAD too, the base branch's tip for one (`pull_request_target`).
+        """
+        if name == "pull_request_target":
+            return None
+        made = self.head in (self.env.get("GITHUB_SHA"), merge)
+        if not made and (not base or self.refs.resolve(f"{self.head}^1") != base):
+            return None
         return self.refs.resolve(f"{self.head}^2")
 
     def _gitlab(self) -> RangeChoice | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_bugsle.git.diff import changes
+from pytest_bugsle.regression import links
 from pytest_bugsle.regression.sides import Side
 from pytest_bugsle.results import Link
 from pytest_bugsle.runner.outcome import Selector
@@ -12,6 +16,7 @@ from pytest_bugsle.runner.outcome import Selector
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from pytest_bugsle.git.diff import Change
     from pytest_bugsle.history.units import Unit
     from pytest_bugsle.regression.gather import Surveyor, TreeSides
     from pytest_bugsle.regression.trees import Step
@@ -76,4 +81,118 @@ def _words(path: str) -> set[str]:
 
 
 def find(surveyor: Surveyor, sides: TreeSides, unit: Unit, steps: Sequence[Step], tree: str) -> Linked:
-    return NOTHING
+    """Return the tests that evidence links to a unit, as they are called in the tree under test."""
+    reader = _Reader(surveyor, sides)
+    changed = [test for _, _, found in steps for test in reader.changed(found)]
+    neighbours = [
+        (test.test, f"{commit.sha[:7]} {test.kind} it, for the same bug")
+        for commit in unit.evidence
+        for test in reader.changed(commit.changes)
+    ]
+    trailers = [trailer for commit in (*unit.commits, *unit.parts, *unit.evidence) for trailer in commit.trailers]
+    mentioning = reader.mentioning(unit.bugs)
+    named_by_trailer = [node.path for key, value in trailers if (node := _trailer_path(key, value)) is not None]
+    paths = {test.test.path for test in changed} | {test.path for test, _ in neighbours} | set(named_by_trailer)
+    renames = reader.renames(steps[0][1], tree) if any(path not in sides.listing for path in paths) else {}
+    wanted = paths | set(mentioning) | {renames[path] for path in paths if path in renames}
+    home = surveyor.policy().home
+    found = links.link(
+        unit.bugs,
+        {path: reader.names(path) for path in sorted(wanted) if path in sides.listing},
+        trailers=trailers,
+        marked=[claim for path in mentioning for claim in reader.marked(path)],
+        changed=changed,
+        named=[claim for path in mentioning for claim in reader.named(path, home)],
+        neighbours=neighbours,
+        renames=renames,
+        home=home,
+    )
+    tests: dict[Selector, tuple[Link, ...]] = {}
+    for each in found:
+        if each.broken:
+            continue
+        selector = Selector(each.path, frozenset({each.name}) if each.name else None)
+        tests[selector] = (*tests.get(selector, ()), Link(kind=each.kind, evidence=each.evidence))
+    # A test that the fix changed and that is gone since is no fault; a link that somebody wrote down is.
+    broken = tuple(
+        f"{unit.head[:7]}: {each.evidence}, but {each.broken}" for each in found if each.broken and each.kind == "trailer"
+    )
+    return Linked(tests, broken)
+
+
+def _trailer_path(key: str, value: str) -> links.NodeId | None:
+    return links.parse_node_id(value) if key.casefold() == links.TRAILER.casefold() else None
+
+
+class _Reader:
+    """Reads test modules of a tree, and what a change did to them."""
+
+    def __init__(self, surveyor: Surveyor, sides: TreeSides) -> None:
+        self.sides = sides
+        self.marker = surveyor.settings.marker
+        self.classes = surveyor.configuration.python_classes
+        self.functions = surveyor.configuration.python_functions
+
+    def _text(self, path: str) -> bytes:
+        return self.sides.repo.blob(self.sides.listing[path].sha)
+
+    def names(self, path: str) -> tuple[str, ...]:
+        return tuple(test.name for test in links.tests_in(self._text(path), path, self.classes, self.functions))
+
+    def changed(self, found: Iterable[Change]) -> list[links.ChangedTest]:
+        """Return the tests that a change added, altered, or reaches through what they use."""
+        modules: list[tuple[str, bytes | None, bytes]] = []
+        fixtures: list[tuple[str, frozenset[str]]] = []
+        gone: set[str] = set()
+        for change in found:
+            if not change.path.endswith(".py") or "160000" in (change.old_mode, change.mode):
+                continue
+            old = self.sides.repo.blob(change.old_blob) if change.old_blob else None
+            new = self.sides.repo.blob(change.blob) if change.blob else None
+            if old is not None and self._holds_tests(change.old_path or change.path):
+                gone |= links.removed_shapes(old, new, change.path)
+            if new is None or self.sides.side(change.path) is not Side.TEST:
+                continue
+            if change.path.rpartition("/")[2] == "conftest.py":
+                fixtures.append((change.path.rpartition("/")[0], links.changed_bindings(old, new)))
+            elif self._holds_tests(change.path):
+                modules.append((change.path, old, new))
+        return [
+            test
+            for path, old, new in modules
+            for test in links.changed_tests(
+                old,
+                new,
+                path,
+                self.classes,
+                self.functions,
+                also_changed={name for folder, names in fixtures if f"{path}/".startswith(folder) for name in names},
+                moved_from=gone,
+            )
+        ]
+
+    def _holds_tests(self, path: str) -> bool:
+        return self.sides.side(path) is Side.TEST and self.sides.layout.tree.is_test_module(path)
+
+    def mentioning(self, bugs: Sequence[str]) -> list[str]:
+        """Return the test modules of the tree that may name one of these bugs."""
+        words = {word for bug in bugs for word in (re.search(r"[A-Za-z]*-?\d[\w-]*$", bug),) if word is not None}
+        numbers = sorted({re.escape(word[0].lstrip("-")) for word in words})
+        if not numbers:
+            return []
+        tree = self.sides.tree
+        args = [argument for number in numbers for argument in ("-e", number)]
+        out = self.sides.repo.run("grep", "-l", "-z", "-I", "-i", "-E", *args, tree, "--", "*.py", ok=(0, 1))
+        prefix = f"{tree}:".encode()
+        paths = [os.fsdecode(raw.removeprefix(prefix)) for raw in out.split(b"\0") if raw]
+        return [path for path in paths if is_test_module(self.sides, path)]
+
+    def marked(self, path: str) -> tuple[tuple[links.TestDef, tuple[str, ...]], ...]:
+        return links.regression_markers(self._text(path), path, self.marker, self.classes, self.functions)
+
+    def named(self, path: str, home: str | None) -> tuple[links.NamedBug, ...]:
+        return links.named_bugs(self._text(path), path, self.classes, self.functions, home=home)
+
+    def renames(self, commit: str, tree: str) -> dict[str, str]:
+        moved = changes(self.sides.repo, commit, tree)
+        return {c.old_path: c.path for c in moved if c.status == "R" and c.old_path is not None}

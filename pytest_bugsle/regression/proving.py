@@ -17,7 +17,7 @@ from pytest_bugsle.regression.reach import reach_of
 from pytest_bugsle.regression.runs import Runs
 from pytest_bugsle.regression.sides import Side
 from pytest_bugsle.regression.trees import Conflict, Difference, lay_out
-from pytest_bugsle.results import FixResult, TestResult
+from pytest_bugsle.results import FixResult, Link, TestResult
 from pytest_bugsle.runner.environment import interpreter_facts
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Fixes:
             results.append(self._result(planned, status, why, tests))
         return results
 
-    def _linked_ids(self, planned: PlannedFix) -> list[tuple[str, tuple[linking.Link, ...]]]:
+    def _linked_ids(self, planned: PlannedFix) -> list[tuple[str, tuple[Link, ...]]]:
         prefix = "" if self.surveyor.rootdir == "." else f"{self.surveyor.rootdir}/"
         return [
             (f"{selector.path.removeprefix(prefix)}::{name.replace('.', '::')}", links)

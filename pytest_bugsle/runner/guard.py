@@ -11,8 +11,11 @@ import importlib.util
 import os
 import sys
 import threading
-from collections.abc import Iterable
-from typing import Any
+
+TYPE_CHECKING = False  # typing itself costs milliseconds of each child's start
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
 
 _ENVIRONMENTS = {"site-packages", "dist-packages"}
 _BUILDS = {"build", "_build", "builddir", "_skbuild", "_skbuild_editable"}

@@ -13,7 +13,10 @@ import select
 import signal
 import sys
 import time
-from typing import Any
+
+TYPE_CHECKING = False  # typing itself costs milliseconds of each start
+if TYPE_CHECKING:
+    from typing import Any
 
 POLL = 0.1
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: a daemon of a test is handed to us, not to init

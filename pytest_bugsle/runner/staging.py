@@ -116,7 +116,7 @@ class Stage:
         rootdir = self.tree / request.rootdir
         # Without -c an ini file of a folder above the tree would be found and used.
         inifile = self.tree / request.inifile if request.inifile else self.folder / "empty" / "pytest.ini"
-        targets = dict.fromkeys(_target(os.path.relpath(self.tree / path, rootdir)) for path in files)
+        targets = _targets([os.path.relpath(self.tree / path, rootdir) for path in files])
         python = shutil.which(request.python) or request.python
         return [
             os.path.abspath(python),
@@ -143,11 +143,24 @@ def _unspeakable(path: str) -> bool:
     return any(part in path for part in _HOSTILE)
 
 
-def _target(path: str) -> str:
-    """Return what to call a file on pytest's command line: itself, or the nearest folder that can be named."""
-    while _unspeakable(path):
-        path = os.path.dirname(path)
-    return os.path.join(os.curdir, path)
+def _targets(paths: Iterable[str]) -> list[str]:
+    """Return what to call files on pytest's command line: themselves, or the nearest folder that can be named."""
+    files, folders = [], set()
+    for path in paths:
+        if not _unspeakable(path):
+            files.append(path)
+            continue
+        while _unspeakable(path):
+            path = os.path.dirname(path)
+        folders.add(path)
+    # A file beside its own folder is collected once only, and by early releases of pytest 8 alone.
+    files = [path for path in files if not any(_below(path, folder) for folder in folders)]
+    tops = [path for path in sorted(folders) if not any(_below(path, folder) for folder in folders - {path})]
+    return [os.path.join(os.curdir, path) for path in [*files, *tops]]
+
+
+def _below(path: str, folder: str) -> bool:
+    return folder == "" or path.startswith(folder + os.sep)
 
 
 def merged_selectors(request: Request) -> list[tuple[str, list[str] | None]]:

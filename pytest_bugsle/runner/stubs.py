@@ -62,6 +62,11 @@ class StubType(type):
 
     __hash__ = type.__hash__
 
+    def __bool__(cls) -> bool:
+        if _asked_by_the_tree():
+            raise _missing(cls.__name__)
+        return True
+
 
 def _trap(target: Any, name: str) -> Any:
     """Replace what a missing decorator decorated: it fails when used, not when defined."""
@@ -82,6 +87,12 @@ def _stub_use(self: Any, *args: Any, **kwargs: Any) -> Any:
     if len(args) == 1 and not kwargs and isinstance(args[0], types.FunctionType):
         return _trap(args[0], owner.__name__)
     return self
+
+
+def _stub_truth(self: Any) -> bool:
+    if _asked_by_the_tree():
+        raise _missing(type(self).__name__)
+    return True
 
 
 def _stub_attribute(self: Any, name: str) -> Any:
@@ -105,6 +116,7 @@ for _operator in _OPERATORS:
 def make_stub(name: str, module: str) -> StubType:
     """Make the stand-in for one name."""
     body: dict[str, Any] = {"__module__": module, "__getattr__": _stub_attribute, "__call__": _stub_use}
+    body["__bool__"] = _stub_truth
     for operator in _OPERATORS:
         body[f"__{operator}__"] = _stub_use
     return StubType(name, (Exception,), body)
