@@ -156,6 +156,8 @@ def _surroundings(environ: Mapping[str, str], folder: Path) -> Iterator[tuple[io
     try:
         yield out, err
     finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.detach()  # a wrapper that is collected closes what it wraps
         sys.stdout, sys.stderr = streams
         os.chdir(here)
         os.environ.clear()

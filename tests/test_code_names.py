@@ -34,7 +34,13 @@ def test_names_that_a_text_defines(source: str, names: str) -> None:
 def test_only_the_new_names_are_given() -> None:
     """A name that the old text defined anywhere is not new."""
     assert added_names(b"def f(a): pass", b"def f(a, b): pass\ndef a(): pass") == {"b"}
-    assert added_names(b"print 1", b"x = 1") == {"x"}
+
+
+def test_an_old_text_that_cannot_be_parsed_defines_its_words() -> None:
+    """A file of another Python is not a file without names."""
+    assert added_names(b"print 1\ndef f(a): pass", b"def f(a, b): pass") == {"b"}
+    assert added_top_level(b"print 1\ndef f(a): pass", b"def f(a, b): pass\ng = 1") == ("g",)
+    assert added_names(b"x = 1", b"print 1") == set()
 
 
 def test_what_can_be_imported_from_the_new_module_alone() -> None:

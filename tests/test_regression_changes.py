@@ -127,6 +127,8 @@ def test_what_changed_in_other_files() -> None:
 
 
 def test_a_file_of_another_python() -> None:
-    """A text that could not be parsed before holds no known tests."""
-    assert kinds("print 1", "def test_a(): pass") == {"test_a": "added"}
-    assert kinds("def test_a(): pass", "print 1") == {}
+    """A text that cannot be parsed is compared by the names and lines of its tests."""
+    old = "def test_a():\n    print 1\ndef test_b():\n    assert 1\n"
+    new = "def test_a():\n    print(1)\ndef test_b():\n    assert 1\ndef test_c(): pass\n"
+    assert kinds(old, new) == {"test_a": "changed", "test_c": "added"}
+    assert kinds(new, old) == {}

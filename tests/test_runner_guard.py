@@ -280,6 +280,72 @@ def test_assertions_are_still_rewritten(tmp_path: Path, mode: str) -> None:
     }, run.output
 
 
+def test_links_into_the_checkout_from_an_environment_are_followed(tmp_path: Path) -> None:
+    """Packages and single modules that an installer linked are the checkout's."""
+    trees = Trees(tmp_path)
+    options = put(trees, "src")
+    python, site = make_venv(tmp_path / "venv")
+    (site / "demo").symlink_to(trees.user / "src" / "demo")
+    (site / "demo_more.py").symlink_to(trees.user / "src" / "demo_more.py")
+    run = trees.run("tests/test_demo.py", python=python, **{**options, "absent": ()})
+    assert kinds(run) == WANTED, run.output
+    assert run.wrong_tree == ()
+
+
+def test_the_start_of_an_environment_is_mended(tmp_path: Path) -> None:
+    """Path entries, and modules that a `.pth` file has already imported, are led to the tree."""
+    trees = Trees(tmp_path)
+    trees.write(
+        {
+            "src/demo/__init__.py": "VALUE = 'broken'\n",
+            "src/ns/part.py": "",
+            "tests/test_demo.py": f"""
+                import pkgutil, sys
+                user = {str(tmp_path / "user")!r}
+                def test_path(): assert not [entry for entry in sys.path if entry.startswith(user)]
+                def test_listing(): assert "later" not in [info.name for info in pkgutil.iter_modules()]
+                def test_imported():
+                    import demo
+                    assert demo.VALUE == "broken"
+                def test_portions():
+                    import ns
+                    assert len(ns.__path__) == 1 and not ns.__path__[0].startswith(user)
+            """,
+        },
+        user={"src/demo/__init__.py": "VALUE = 'fixed'\n", "src/later.py": "", "src/ns/part.py": ""},
+    )
+    python, site = make_venv(tmp_path / "venv")
+    (site / "a.pth").write_text(f"{trees.user / 'src'}\nimport demo, ns\n")
+    run = trees.run("tests/test_demo.py", python=python, import_roots=("src",), owned=("demo",))
+    assert set(statuses(run).values()) == {"passed"} and len(run.outcomes) == 4, run.output
+    assert run.wrong_tree == ()
+
+
+def test_a_finder_that_a_test_puts_in_front_does_not_stay_there(tmp_path: Path) -> None:
+    """The guard returns to the front before the next test."""
+    trees = Trees(tmp_path)
+    trees.write(
+        {
+            "src/demo.py": "VALUE = 'broken'\n",
+            "tests/test_demo.py": f"""
+                import importlib.machinery, sys
+                class Finder:
+                    def find_spec(self, name, path=None, target=None):
+                        if name == "demo":
+                            return importlib.machinery.PathFinder.find_spec(name, [{str(trees.user / "src")!r}])
+                def test_first(): sys.meta_path.insert(0, Finder())
+                def test_second():
+                    import demo
+                    assert demo.VALUE == "broken"
+            """,
+        },
+        user={"src/demo.py": "VALUE = 'fixed'\n"},
+    )
+    run = trees.run("tests/test_demo.py", import_roots=("src",), owned=("demo",))
+    assert statuses(run) == {"test_first": "passed", "test_second": "passed"}, run.output
+    assert run.wrong_tree == ()
+
+
 def test_an_absent_name_may_be_another_file_of_the_tree(tmp_path: Path) -> None:
     """A helper beside the tests is found though the fix adds a module of the same name."""
     trees = Trees(tmp_path)

@@ -148,15 +148,16 @@ def test_a_forked_child_adds_no_results(tmp_path: Path) -> None:
     trees.write(
         {
             "test_a.py": """
-                import os
+                import os, time
                 def test_fork():
                     pid = os.fork()
+                    if not pid:
+                        time.sleep(0.3)  # its result would come last
                     assert pid
-                    os.waitpid(pid, 0)
                 def test_fork_and_return():
                     pid = os.fork()
                     if pid: os.waitpid(pid, 0)
-                def test_after(): pass
+                def test_after(): time.sleep(0.9)
             """
         }
     )

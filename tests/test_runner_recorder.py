@@ -411,12 +411,20 @@ def test_the_suites_own_options_are_kept_and_those_of_a_proof_neutral(tmp_path: 
                     assert worker_id == "master"
                     assert pytestconfig.getini("xfail_strict") is True
                 def test_second(): seen.append(2); assert 0
-                def test_third(): assert seen == [1, 2]
+                def test_third(): seen.append(3); assert seen == [1, 2, 3]
+                def test_fourth(): seen.append(4); assert seen == [1, 2, 3, 4]
+                def test_fifth(): assert seen == [1, 2, 3, 4]
             """,
         }
     )
     run = trees.run("tests/test_a.py", inifile="pyproject.toml", owned=("pkg",), changed=("pkg/__init__.py",))
-    assert statuses(run) == {"test_first": "passed", "test_second": "failed", "test_third": "passed"}, run.output
+    assert statuses(run) == {
+        "test_first": "passed",
+        "test_second": "failed",
+        "test_third": "passed",
+        "test_fourth": "passed",
+        "test_fifth": "passed",
+    }, run.output
     assert sorted(path.name for path in trees.tree.iterdir()) == ["conftest.py", "pkg", "pyproject.toml", "tests"]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 
-from pytest_bugsle.code.syntax import is_overload, is_type_checking, parse, reads_annotations
+from pytest_bugsle.code.syntax import decode, is_overload, is_type_checking, parse, reads_annotations
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -17,13 +18,14 @@ def added_names(old: bytes | None, new: bytes | None) -> frozenset[str]:
 
     Functions, classes, methods, parameters, module, class and instance attributes, import aliases, and the
     names listed in `__all__` and `__slots__`; not a function's own variables, which no test can reach.
+    An old text that cannot be parsed is taken to define every word in it.
     """
-    return _defined(new) - _defined(old)
+    return _defined(new) - (_words(old) or _defined(old))
 
 
 def added_top_level(old: bytes | None, new: bytes | None) -> tuple[str, ...]:
     """Give the names that can be imported from the new module alone, in order of definition."""
-    known = set(_top_level(old))
+    known = _words(old) or set(_top_level(old))
     return tuple(dict.fromkeys(name for name in _top_level(new) if name not in known))
 
 
@@ -34,6 +36,13 @@ def changed_signatures(old: bytes | None, new: bytes | None) -> frozenset[str]:
     """
     before, after = dict(_signatures(old)), dict(_signatures(new))
     return frozenset(name for name, signature in after.items() if name in before and signature - before[name])
+
+
+def _words(source: bytes | None) -> frozenset[str]:
+    """Give all words of a text that cannot be parsed, and none of one that can."""
+    if not source or parse(source) is not None:
+        return frozenset()
+    return frozenset(re.findall(r"[^\W\d]\w*", decode(source)))
 
 
 def _defined(source: bytes | None) -> frozenset[str]:

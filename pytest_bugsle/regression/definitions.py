@@ -65,6 +65,7 @@ class TestModule:
         self.path = path
         self.lines = lines_of(source)
         tree = parse(source)
+        self.unreadable = tree is None
         self.tree = tree if tree is not None else ast.Module([], [])
         self.bindings = bindings_of(self.tree.body)
         self.classes = {node.name: node for node in flat(self.tree.body) if isinstance(node, ast.ClassDef)}
@@ -75,6 +76,10 @@ class TestModule:
     def text(self, node: ast.stmt) -> list[str]:
         """Give the lines of a statement, decorators included."""
         return self.lines[first_line(node) - 1 : node.end_lineno]
+
+    def says(self, lines: list[str]) -> bool:
+        """Say whether the text holds these lines, whatever their indentation."""
+        return "\n".join(line.strip() for line in lines) in "\n".join(line.strip() for line in self.lines)
 
     def bases(self, node: ast.ClassDef) -> Iterator[ast.ClassDef]:
         """Give the classes of this text that a class derives from, itself first."""

@@ -37,9 +37,8 @@ TRAILER = "Regression-Test"
 _ORDER = {kind: rank for rank, kind in enumerate(get_args(Kind))}
 _KEYWORDS = frozenset({"bug", "bugs", "issue", "issues", "ticket", "tickets"})
 _IN_NAME = re.compile(
-    r"(?:(?<![A-Za-z])|(?<=[a-z0-9])(?=[A-Z]))(?P<word>issue|bug|gh|bpo|pr|ticket|cve)[_#-]*(?P<number>\d+)"
-    r"(?P<more>_\d{4,7})?(?!\d)",
-    re.IGNORECASE,
+    r"(?:(?<![A-Za-z])|(?<=[a-z0-9])(?=[A-Z]))(?P<word>(?i:issue|bug|gh|bpo|pr|ticket|cve))[_#-]*(?P<number>\d+)"
+    r"(?P<more>_\d{4,7})?(?!\d)"
 )
 
 
