@@ -70,10 +70,17 @@ def git(folder: Path, *args: str, input: bytes | None = None) -> None:
     subprocess.run(["git", "-C", str(folder), *identity, *args], input=input, check=True, capture_output=True, env=environ)
 
 
+#: No plugin but ours, to slow a run down or to vary it; the runs inside a proof get the same.
+QUIET = [
+    argument
+    for plugin in ("cacheprovider", "randomly", "xdist", "xdist.looponfail", "pytest_cov", "hypothesispytest", "rerunfailures", "timeout")
+    for argument in ("-p", f"no:{plugin}")
+]
+
+
 def pytest(*args: str) -> list[str]:
-    """Return a pytest command line with no plugin but ours to slow it down or to vary it."""
-    quiet = [name for plugin in ("randomly", "xdist", "cov", "hypothesispytest", "rerunfailures", "timeout") for name in ("-p", f"no:{plugin}")]
-    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *quiet, *args]
+    """Return a pytest command line with as little beside ours as can be."""
+    return [sys.executable, "-m", "pytest", "-q", *QUIET, *args]
 
 
 def installed_but_off(folder: Path) -> Figure:
@@ -113,7 +120,7 @@ def one_fix(folder: Path) -> Figure:
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "fix: no ticks (#1)")
     plain = pytest("test_shop.py")
-    prove = [sys.executable, "-m", "pytest_bugsle", "prove", "HEAD"]
+    prove = [sys.executable, "-m", "pytest_bugsle", "prove", "HEAD", "--", *QUIET]
     both = []
     for number in range(ROUNDS + 1):
         state = folder / ".bugsle" / "cache.db"

@@ -49,7 +49,7 @@ class _Table(click.Group):
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
             if near:
-                error.message += f" Did you mean {near[0]!r}?"
+                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
             raise
 
 
@@ -67,7 +67,9 @@ def bugsle() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code (see errors.ExitCode)."""
     try:
-        code: Any = bugsle.main(args=None if argv is None else list(argv), prog_name="bugsle", standalone_mode=False)
+        # click swallows `--`; what stands behind it is for pytest, and `prove` finds it in `obj`.
+        args = list(sys.argv[1:] if argv is None else argv)
+        code: Any = bugsle.main(args=args, prog_name="bugsle", standalone_mode=False, obj=list(args))
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         return 130

@@ -7,6 +7,7 @@ plugin and command call them; neither knows a capability's insides.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,14 +18,12 @@ from pytest_bugsle import waivers
 from pytest_bugsle.errors import BugsleError, ProgramError, UndecidedError, UsageError
 from pytest_bugsle.findings import Finding, Verdict, make_finding
 from pytest_bugsle.git.log import Commit, read_log
-from pytest_bugsle.git.pool import Pool
 from pytest_bugsle.git.repository import Repository
 from pytest_bugsle.history.ranges import RangeChoice, choose_range
 from pytest_bugsle.regression import verdict as regression_verdict
 from pytest_bugsle.regression.gather import Surveyor
-from pytest_bugsle.regression.proving import Fixes, PlannedFix
+from pytest_bugsle.regression.planning import Fixes
 from pytest_bugsle.results import FixResult, Range, Result, Timings, count
-from pytest_bugsle.store.cache import Cache
 from pytest_bugsle.store.place import state_folder
 
 if TYPE_CHECKING:
@@ -34,9 +33,12 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from pytest_bugsle.git.pool import Pool
     from pytest_bugsle.history.units import Unit
+    from pytest_bugsle.regression.gather import TreeSides
     from pytest_bugsle.runner.configuration import Configuration
     from pytest_bugsle.settings import Settings
+    from pytest_bugsle.store.cache import Cache
 
 _STATE = "cache.db"
 
@@ -152,20 +154,30 @@ def _prepare(plan: Plan) -> None:
     plan.repo = repo = Repository.open(request.start)
     plan.shallow = repo.is_shallow()
     surveyor = Surveyor(repo, request.configuration, settings, request.is_fix)
+    named = bool(request.named)
     if request.named:
         plan.range, plan.commits, units = _named(repo, surveyor, request)
     else:
         dirty = _uncommitted(plan, surveyor) if request.uncommitted else None
+        named = dirty is not None
         if dirty is not None:
             plan.range, plan.commits, units = dirty
         else:
             plan.range, plan.commits, units = _ranged(repo, surveyor, request)
-    plan.fixes = Fixes(surveyor, request.say, proof=settings.proof != "off", own_commit=request.own_commit)
-    plan.fixes.plan(units, named=bool(request.named) or request.uncommitted, pool=lambda: _pool(plan))
+    plan.fixes = Fixes(surveyor, proof=settings.proof != "off", own_commit=request.own_commit)
+
+    def sides_of(unit: Unit) -> TreeSides:
+        # Within a range the layout of its head serves for all: a listing a commit would cost seconds.
+        assert plan.range is not None
+        return surveyor.ground(unit.commits[0].tree if named else repo.tree_of(plan.range.head))
+
+    plan.fixes.plan(units, sides_of, named=named, pool=lambda: _pool(plan))
 
 
 def _pool(plan: Plan) -> Pool:
     if plan.pool is None:
+        from pytest_bugsle.git.pool import Pool
+
         assert plan.repo is not None
         plan.pool = Pool.acquire(plan.repo)
     return plan.pool
@@ -190,6 +202,7 @@ def _ranged(repo: Repository, surveyor: Surveyor, request: Request) -> Scope:
         base=choice.base,
         head=choice.head,
         title=choice.title,
+        description=choice.description,
         on_mainline=not _is_branch(choice),
     )
     return Range(base=choice.base, head=choice.head, why=choice.why, commits=len(commits)), commits, units
@@ -335,35 +348,39 @@ def finish(plan: Plan, seen: Seen | None) -> Result:
 
 def _judged(plan: Plan, fixes: Fixes, seen: Seen | None) -> tuple[list[FixResult], Timings]:
     request, settings = plan.request, plan.request.settings
+    plan.notes += fixes.notes
     if settings.proof == "off":
         return fixes.linked_only(), Timings()
-    deadline = plan.started + settings.seconds(ci=request.ci)
-    if seen is not None:  # the budget is the gate's: a session's own tests do not spend it
-        deadline = time.monotonic() + settings.seconds(ci=request.ci)
-    results = fixes.prove(
-        python=request.python or "",
+    if all(planned.unproven() is not None for planned in fixes.planned):
+        return fixes.linked_only(), Timings()
+    from pytest_bugsle.regression.proving import Terms, prove
+
+    # The budget is the gate's: a surrounding session's own tests do not spend it.
+    begins = plan.started if seen is None else time.monotonic()
+    terms = Terms(
+        python=request.python or sys.executable,
         args=request.args,
-        deadline=deadline,
+        deadline=begins + settings.seconds(ci=request.ci),
         timeout=settings.timeout,
         copy=settings.copy,
         no_reach=request.no_reach,
         cache=_cache(plan, fixes),
-        pool=lambda: _pool(plan),
-        collected=_within(plan, seen),
+        pool=_pool(plan),
+        say=request.say,
+        collected=seen.collected if seen else None,
+        partial=seen is not None and seen.partial,
         outcomes=seen.outcomes if seen else {},
-        is_linked=request.is_linked,
-        all_collected=seen.collected if seen else frozenset(),
+        is_linked=request.is_linked if seen else None,
     )
+    proven = prove(fixes, terms)
     request.say("")
-    plan.notes += fixes.notes
-    return results, Timings(tests=fixes.seconds, runs=fixes.runs, cached=fixes.cached)
-
-
-def _within(plan: Plan, seen: Seen | None) -> frozenset[str] | None:
-    return seen.collected if seen is not None and seen.partial else None
+    plan.notes += proven.notes
+    return proven.results, Timings(tests=proven.seconds, runs=proven.runs, cached=proven.cached)
 
 
 def _cache(plan: Plan, fixes: Fixes) -> Cache:
+    from pytest_bugsle.store.cache import Cache
+
     assert plan.repo is not None
     folder = state_folder(plan.repo.top, bare=plan.repo.is_bare)
     if fixes.tracks(f".bugsle/{_STATE}"):
@@ -440,4 +457,4 @@ def _nothing(plan: Plan, error: BugsleError) -> Result:
     )
 
 
-__all__ = ["Plan", "PlannedFix", "Refs", "Request", "Seen", "finish", "prepare", "verdict_of"]
+__all__ = ["Plan", "Refs", "Request", "Seen", "finish", "prepare", "verdict_of"]

@@ -27,7 +27,10 @@ CONFIGURATION = """
     [tool.pytest.ini_options]
     testpaths = ["tests"]
     pythonpath = ["src"]
+    addopts = ["-p", "no:hypothesispytest", "-p", "no:randomly"]
 """
+"""Without the plugins that cost every inner run half a second; the tests of coexistence have them on."""
+
 _VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
 

@@ -22,10 +22,32 @@ from pytest_bugsle.code.imports import (
 )
 
 TREE = frozenset(
-    "parse.py setup.py conftest.py pkg/__init__.py pkg/a.py pkg/sub/__init__.py pkg/sub/b.py src/lay/__init__.py"
-    " src/lay/c.py src/ns/part/__init__.py src/ns/part/d.py src/single.py tests/test_a.py tests/unit/__init__.py"
-    " tests/unit/test_b.py scripts/run.py scripts/my-tool.py lib/__init__.py lib/e.py proj/src/deep/__init__.py"
-    " pkg/fast.pyx pkg/quick.cpython-311-x86_64-linux-gnu.so pkg/data.json pkg/a.pyi".split()
+    [
+        "parse.py",
+        "setup.py",
+        "conftest.py",
+        "pkg/__init__.py",
+        "pkg/a.py",
+        "pkg/sub/__init__.py",
+        "pkg/sub/b.py",
+        "src/lay/__init__.py",
+        "src/lay/c.py",
+        "src/ns/part/__init__.py",
+        "src/ns/part/d.py",
+        "src/single.py",
+        "tests/test_a.py",
+        "tests/unit/__init__.py",
+        "tests/unit/test_b.py",
+        "scripts/run.py",
+        "scripts/my-tool.py",
+        "lib/__init__.py",
+        "lib/e.py",
+        "proj/src/deep/__init__.py",
+        "pkg/fast.pyx",
+        "pkg/quick.cpython-311-x86_64-linux-gnu.so",
+        "pkg/data.json",
+        "pkg/a.pyi",
+    ]
 )
 
 

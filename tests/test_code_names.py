@@ -21,7 +21,8 @@ from pytest_bugsle.code.names import added_names, added_top_level, changed_signa
         ("def f():\n    local = 1\n    import os\n    def inner(option): pass", "f option"),
         ("def f():\n    global g\n    g = 1", "f g"), ("f.attribute = 1", "attribute"),
         ("def f(**options):\n    options.pop('colour', None)\n    other.pop('no')", "f options colour"),
-        ("x = lambda a, b=1: a", "x a b"), ("def f():\n    class A:\n        def m(self): pass", "f m self"),
+        ("__all__: list = ['p']", "__all__ p"), ("names = ['p']", "names"), ("__all__ = [1]", "__all__"),
+        ("def f():\n    try: pass\n    except E as e: pass", "f"), ("x = lambda a, b=1: a", "x a b"), ("def f():\n    class A:\n        def m(self): pass", "f m self"),
     ],
 )  # fmt: skip
 def test_names_that_a_text_defines(source: str, names: str) -> None:
@@ -52,7 +53,7 @@ try:
 except ImportError:
     fast = None
 if TYPE_CHECKING:
-    from a import Typed
+    from a import Typed, Hidden
 else:
     Typed = object
 def f():
@@ -78,6 +79,8 @@ old = 2
         ("class A:\n    def m(self): pass", "class A:\n    def m(self, x): pass", "A.m"),
         ("@dataclass\nclass A:\n    x: int", "@dataclass\nclass A:\n    x: int\n    y: int = 1", "A"),
         ("class A:\n    x: int", "class A:\n    x: int\n    y: int", ""), ("", "def f(a): pass", ""),
+        ("def __init__(): pass", "def __init__(a): pass", "__init__"),
+        ("@d\nclass A:\n    x: int", "@d\nclass A:\n    x: int = 1", "A"),
         ("if x:\n    def f(): pass", "if x:\n    def f(a): pass", "f"),
         ("def f(a): pass", "@overload\ndef f(a, b): ...\ndef f(a): pass", ""),
         ("def f():\n    def g(): pass", "def f():\n    def g(a): pass", "f.g"),

@@ -30,7 +30,9 @@ def texts(found: Changed) -> tuple[list[str], list[str]]:
 
 def test_a_changed_condition() -> None:
     """Both sides of a changed line are statements, the untouched body is not."""
-    found = changed("def f(x):\n    if x > 2:\n        return 1\n", "def f(x):\n    if x >= 2:\n        return 1\n")
+    found = changed(
+        "def f(x):\n    if x > 2:\n        return 1\n", "def f(x):\n    if x >= 2:\n        return 1\n"
+    )
     assert texts(found) == (["if x > 2:"], ["if x >= 2:"])
     assert found.added[0].measured_lines == (2,)
     assert not found.added[0].import_time
@@ -57,7 +59,7 @@ def test_a_line_inside_a_call_over_several_lines() -> None:
         ("def f(a):\n    return a\n", "def f(a: int) -> int:\n    '''Doc.'''\n    return a\n"),
         ("x = 1\n", "x: int = 1\n"), ("def f():\n    x = 1\n", "def f():\n    y: str\n    x = 1\n"),
         ("a()\n", "from typing import Any\nif TYPE_CHECKING:\n    import os\na()\n"),
-        ("x = f(\n    1,\n)\n", "x = f(\n    # one\n    1,\n)\n"), ("x = 'a'\n", 'x = "a"\n'),
+        ("class A:\n    x: int\n", "class A:\n    x: str\n"), ("x = f(\n    1,\n)\n", "x = f(\n    # one\n    1,\n)\n"), ("x = 'a'\n", 'x = "a"\n'),
         ("def f():\n    a()\n", "def f():\n    a()\n\n\ndef g():\n    pass\n"),
         ("a()\r\nb()\r\n", "a()\nb()\n"),
     ],
@@ -72,6 +74,8 @@ def test_bare_keywords_are_dropped_and_clauses_kept() -> None:
     old = "def f():\n    a()\n"
     new = "def f():\n    try:\n        a()\n    except E:\n        b()\n    else:\n        c()\n    finally:\n        d()\n"
     assert texts(changed(old, new))[1] == ["a()", "except E:", "b()", "c()", "d()"]
+    bare = "def f():\n    try:\n        a()\n    except:\n        b()\n"
+    assert texts(changed(old, bare))[1] == ["a()", "except:", "b()"]
 
 
 def test_a_moved_statement_is_a_change() -> None:
@@ -111,11 +115,33 @@ def test_new_definitions() -> None:
     """Of a new function the body counts; its header only if it does more than bind a name."""
     new = "def f():\n    a()\ndef g(x=1):\n    b()\n@d\nclass A:\n    def m(self):\n        c()\nclass B:\n    y = 1\n"
     assert texts(changed("", new))[1] == ["a()", "def g(x=1):", "b()", "@d", "c()", "y = 1"]
+    assert texts(changed("", "@d\ndef f():\n    a()\n"))[1] == ["@d", "a()"]
+    assert texts(changed("", "def f(*, x=1):\n    a()\n"))[1] == ["def f(*, x=1):", "a()"]
+    assert texts(changed("", "def f(*, x):\n    a()\n"))[1] == ["a()"]
+
+
+def test_a_renamed_function() -> None:
+    """The untouched body of a function with a new name is not changed."""
+    assert texts(changed("def f():\n    a()\n", "def g():\n    a()\n")) == ([], [])
+
+
+def test_only_lines_with_code_are_measured() -> None:
+    """Comments and closing brackets inside a statement are never reported; nor is what has no code at all."""
+    found = changed("", "def f():\n    global x\n    x = f(\n        # one\n        y,\n    )\n")
+    assert [s.measured_lines for s in found.added] == [(3, 5)]
+
+
+def test_a_class_inside_a_function() -> None:
+    """Its statements run when the function does."""
+    assert [s.import_time for s in changed("", "def f():\n    class A:\n        x = 1\n").added] == [False]
 
 
 def test_fields_of_a_decorated_class() -> None:
     """An annotation that makes a field is a statement."""
-    assert texts(changed("@d\nclass A:\n    x: int\n", "@d\nclass A:\n    x: str\n")) == (["x: int"], ["x: str"])
+    assert texts(changed("@d\nclass A:\n    x: int\n", "@d\nclass A:\n    x: str\n")) == (
+        ["x: int"],
+        ["x: str"],
+    )
 
 
 def test_statements_on_one_line_are_one() -> None:
@@ -141,7 +167,7 @@ def test_a_long_chain_of_conditions() -> None:
     assert len(statements(source.encode())) == 60 + 59
 
 
-PROGRAM = '''
+PROGRAM = """
 def f(n):
     total = sum(
         [n,
@@ -201,7 +227,7 @@ class A:
 
 f(2)
 list(A.m())
-'''
+"""
 
 
 def test_agreement_with_coverage(tmp_path: Path) -> None:
@@ -231,7 +257,9 @@ def programs(draw: st.DrawFn) -> str:
     def block(depth: int) -> list[str]:
         lines: list[str] = []
         for _ in range(draw(st.integers(1, 3))):
-            kind = draw(st.sampled_from(["call", "if", "for", "while", "try", "with", "return", "match", "assign"]))
+            kind = draw(
+                st.sampled_from(["call", "if", "for", "while", "try", "with", "return", "match", "assign"])
+            )
             call = hits(next(count))
             if depth == 0 or kind in {"call", "assign"}:
                 lines += [f"x = {call}" if kind == "assign" else call]
@@ -299,7 +327,9 @@ def test_agreement_with_a_tracer(source: str, seed: int) -> None:
             assert (number in ran) == (not seen.isdisjoint(statement.measured_lines)), statement
 
 
-@given(st.binary(max_size=120), st.binary(max_size=120), st.sets(st.integers(-1, 9)), st.sets(st.integers(-1, 9)))
+@given(
+    st.binary(max_size=120), st.binary(max_size=120), st.sets(st.integers(-1, 9)), st.sets(st.integers(-1, 9))
+)
 def test_any_input_is_answered(old: bytes, new: bytes, deleted: set[int], added: set[int]) -> None:
     """Wrong line numbers and any bytes give an answer."""
     assert isinstance(changed_statements(old, new, frozenset(deleted), frozenset(added)), Changed)

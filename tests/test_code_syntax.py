@@ -107,6 +107,15 @@ def test_texts_that_cannot_be_parsed_are_compared_as_bytes() -> None:
     assert same_code(b"print 1", b"print 1")
     assert not same_code(b"print 1", b"print  1")
     assert not same_code(b"print(1)", b"print 1")
+    assert not same_code(b"print 1", b"print(1)")
+
+
+def test_annotations_that_make_fields() -> None:
+    """Where a decorator, a base or a metaclass may read annotations they count, elsewhere they do not."""
+    assert same_code(b"class A:\n    x: int = 1", b"class A:\n    x = 1")
+    for header in (b"class A(metaclass=M):", b"class A(B):", b"@d\nclass A:"):
+        assert not same_code(header + b"\n    x: int = 1", header + b"\n    x = 1")
+        assert same_code(header + b"\n    x = 1", header + b"\n    x = (1)")
 
 
 def test_deep_chains_and_huge_numbers_have_a_shape() -> None:

@@ -70,12 +70,8 @@ def test_free(): pass
         ("OTHER = 0", "CASES.append(3)", {"test_cases": "CASES"}), ("OTHER = 0", "CASES += [3]", {"test_cases": "CASES"}),
         ("return helper()", "return 2", {"test_thing": "thing", "test_named": "thing"}),
         ("return 1", "return 2", {"test_thing": "helper", "test_named": "helper", "test_call": "helper"}),
-        ("import pytest", "import pytest, os", {}), ("@pytest.fixture", "@pytest.fixture(autouse=True)", {
-            name: "thing" for name in ("test_cases", "test_thing", "test_named", "test_call", "test_free")
-        }),
-        ("OTHER = 0", "def setup_module(): pass", {
-            name: "setup_module" for name in ("test_cases", "test_thing", "test_named", "test_call", "test_free")
-        }),
+        ("import pytest", "import pytest, os", {}), ("@pytest.fixture", "@pytest.fixture(autouse=True)", dict.fromkeys(("test_cases", "test_thing", "test_named", "test_call", "test_free"), "thing")),
+        ("OTHER = 0", "def setup_module(): pass", dict.fromkeys(("test_cases", "test_thing", "test_named", "test_call", "test_free"), "setup_module")),
     ],
 )  # fmt: skip
 def test_what_tests_use(old: str, new: str, names: dict[str, str]) -> None:

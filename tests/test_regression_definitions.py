@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_bugsle.regression.definitions import tests_in as defined_tests
 
-SOURCE = '''
+SOURCE = """
 import unittest
 import pytest
 
@@ -66,7 +66,7 @@ class Derived(Case):
 
 class NotCollected:
     def test_no(self): pass
-'''
+"""
 
 
 def names(source: str, **options: tuple[str, ...]) -> list[str]:
@@ -84,7 +84,9 @@ def test_agreement_with_pytest(tmp_path: Path) -> None:
         "        print('FOUND', *sorted({i.function.__qualname__ for i in items}))\n"
         "pytest.main(['--collect-only', '-qq', '-p', 'no:cacheprovider', '-p', 'no:randomly'], plugins=[P()])\n"
     )
-    out = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     line = next(line for line in out.stdout.splitlines() if line.startswith("FOUND"))
     assert line.split()[1:] == sorted(names(SOURCE))
 
@@ -98,10 +100,15 @@ def test_lines_begin_with_the_decorators() -> None:
 def test_configured_names() -> None:
     """`python_classes` and `python_functions` are prefixes or globs."""
     source = "def check_a(): pass\nclass ASuite:\n    def check_b(self): pass\ndef test_c(): pass"
-    assert names(source, python_classes=("*Suite",), python_functions=("check_*",)) == ["check_a", "ASuite.check_b"]
+    assert names(source, python_classes=("*Suite",), python_functions=("check_*",)) == [
+        "check_a",
+        "ASuite.check_b",
+    ]
 
 
-@pytest.mark.parametrize("source", ["print 1", "", "class A(A): pass", "class TestA(TestB): pass\nclass TestB(TestA): pass"])
+@pytest.mark.parametrize(
+    "source", ["print 1", "", "class A(A): pass", "class TestA(TestB): pass\nclass TestB(TestA): pass"]
+)
 def test_odd_texts(source: str) -> None:
     """Another Python, nothing, and classes that derive from themselves."""
     assert names(source) == []

@@ -147,12 +147,9 @@ def test_any_text_is_answered(source: bytes) -> None:
 TESTS = {"tests/test_a.py": {"test_x", "TestB.test_y"}, "tests/new.py": {"test_z"}}
 
 
-def test_def(name: str = "test_x", path: str = "tests/test_a.py") -> TestDef:
+def defined(name: str = "test_x", path: str = "tests/test_a.py") -> TestDef:
     """Define a test somewhere."""
     return TestDef(path, name, 1, 2)
-
-
-test_def.__test__ = False  # type: ignore[attr-defined]
 
 
 def test_all_evidence_is_gathered_strongest_first() -> None:
@@ -161,10 +158,10 @@ def test_all_evidence_is_gathered_strongest_first() -> None:
         ["#42"],
         TESTS,
         trailers=[("Regression-Test", "tests/test_a.py::TestB::test_y[1]"), ("Fixes", "#42")],
-        marked=[(test_def(), ("GH-42", "#1")), (test_def("TestB.test_y"), ("#1",))],
-        changed=[ChangedTest(test_def(), "uses-changed", "CASES"), ChangedTest(test_def(), "added")],
-        named=[NamedBug(test_def(), ("o/r#42",), "comment"), NamedBug(test_def(), ("#43",), "name")],
-        neighbours=[(test_def(), "the commit before adds it")],
+        marked=[(defined(), ("GH-42", "#1")), (defined("TestB.test_y"), ("#1",))],
+        changed=[ChangedTest(defined(), "uses-changed", "CASES"), ChangedTest(defined(), "added")],
+        named=[NamedBug(defined(), ("o/r#42",), "comment"), NamedBug(defined(), ("#43",), "name")],
+        neighbours=[(defined(), "the commit before adds it")],
         discovered=[("tests/test_a.py", "test_x")],
         touched=["tests/test_a.py", "tests/new.py"],
     )
@@ -181,7 +178,7 @@ def test_all_evidence_is_gathered_strongest_first() -> None:
 
 def test_another_repositorys_bug_is_another_bug() -> None:
     """Where the home is known, a bug of the same number elsewhere is not this one."""
-    marked = [(test_def(), ("other/repo#42",))]
+    marked = [(defined(), ("other/repo#42",))]
     assert link(["#42"], TESTS, marked=marked, home="o/r") == ()
     assert len(link(["#42"], TESTS, marked=marked)) == 1
 
@@ -196,7 +193,9 @@ def test_another_repositorys_bug_is_another_bug() -> None:
 )  # fmt: skip
 def test_a_trailer_that_leads_nowhere_is_reported(value: str, broken: str) -> None:
     """Unknown files and tests are told; renames are followed, inherited tests believed."""
-    (found,) = link([], TESTS, trailers=[("regression-test", value)], renames={"tests/old.py": "tests/new.py"})
+    (found,) = link(
+        [], TESTS, trailers=[("regression-test", value)], renames={"tests/old.py": "tests/new.py"}
+    )
     assert (found.kind, found.broken) == ("trailer", broken)
 
 
@@ -204,8 +203,8 @@ def test_renamed_files_and_moved_tests_are_followed() -> None:
     """Along several renames, and into a class where one test alone has the name."""
     renames = {"a.py": "b.py", "b.py": "tests/new.py", "loop.py": "pool.py", "pool.py": "loop.py"}
     changed = [
-        ChangedTest(test_def("test_z", "a.py"), "added"), ChangedTest(test_def("test_y"), "added"),
-        ChangedTest(test_def("test_w"), "added"), ChangedTest(test_def("test_v", "loop.py"), "added"),
+        ChangedTest(defined("test_z", "a.py"), "added"), ChangedTest(defined("test_y"), "added"),
+        ChangedTest(defined("test_w"), "added"), ChangedTest(defined("test_v", "loop.py"), "added"),
     ]  # fmt: skip
     found = {(f.path, f.name): f.broken for f in link([], TESTS, changed=changed, renames=renames)}
     assert found == {
@@ -217,5 +216,5 @@ def test_renamed_files_and_moved_tests_are_followed() -> None:
 
 def test_links_are_values() -> None:
     """The same evidence twice is one link."""
-    twice = [ChangedTest(test_def(), "added")] * 2
+    twice = [ChangedTest(defined(), "added")] * 2
     assert link([], TESTS, changed=twice) == (Link("tests/test_a.py", "test_x", "added", "the fix adds it"),)

@@ -15,9 +15,11 @@ from pytest_bugsle.regression.sides import Layout, Side, classify, in_scope
 TEST, SOURCE, NEUTRAL = Side.TEST, Side.SOURCE, Side.NEUTRAL
 
 
-def layout(files: str | Mapping[str, str], more: Mapping[str, str] | None = None, **options: object) -> Layout:
+def layout(
+    files: str | Mapping[str, str], more: Mapping[str, str] | None = None, **options: object
+) -> Layout:
     """Lay out a tree of paths (or of paths and texts), with real import look-ups over the texts."""
-    texts = {path: "" for path in files.split()} if isinstance(files, str) else dict(files)
+    texts = dict.fromkeys(files.split(), "") if isinstance(files, str) else dict(files)
     texts |= more or {}
 
     def importers(name: str) -> Collection[str]:
@@ -54,7 +56,9 @@ def test_src_layout_with_a_test_directory() -> None:
         if path.startswith("tests/"):
             assert side is TEST, path
     source = "__init__.py core.py data.json q.sql fast.pyx fast.c"
-    assert {p for p, side in found.items() if side is SOURCE} == {f"src/pkg/{name}" for name in source.split()}
+    assert {p for p, side in found.items() if side is SOURCE} == {
+        f"src/pkg/{name}" for name in source.split()
+    }
 
 
 def test_inline_tests_in_a_package() -> None:
@@ -94,7 +98,11 @@ def test_the_word_test_in_a_path_decides_nothing() -> None:
 
 def test_module_named_like_a_test_that_product_code_imports_is_source() -> None:
     """`pkg/test_utils.py` matches the pattern, but the package itself needs it."""
-    texts = {"src/pkg/__init__.py": "", "src/pkg/test_utils.py": "", "tests/test_a.py": "import pkg.test_utils"}
+    texts = {
+        "src/pkg/__init__.py": "",
+        "src/pkg/test_utils.py": "",
+        "tests/test_a.py": "import pkg.test_utils",
+    }
     core = {"src/pkg/core.py": "from pkg.test_utils import helper"}
     assert classify("src/pkg/test_utils.py", layout(texts | core)) is SOURCE
     assert classify("src/pkg/test_utils.py", layout(texts | {"src/pkg/core.py": ""})) is TEST
@@ -160,7 +168,11 @@ def test_examples_and_benchmarks_are_neutral_until_tests_import_them() -> None:
     files = {"pkg/__init__.py": "", "examples/a.py": "", "examples/b.py": "", "benchmarks/c.py": ""}
     tree = layout(files | {"tests/test_a.py": "from examples import b"})
     found = sides(tree)
-    assert (found["examples/a.py"], found["examples/b.py"], found["benchmarks/c.py"]) == (NEUTRAL, SOURCE, NEUTRAL)
+    assert (found["examples/a.py"], found["examples/b.py"], found["benchmarks/c.py"]) == (
+        NEUTRAL,
+        SOURCE,
+        NEUTRAL,
+    )
 
 
 def test_scripts_and_native_code_are_source() -> None:
@@ -272,7 +284,11 @@ def test_recordings_beside_inline_tests() -> None:
         " pkg/test_foo.yaml pkg/other.yaml"
     )
     found = sides(tree)
-    assert {p for p, side in found.items() if side is SOURCE} == {"pkg/__init__.py", "pkg/foo.py", "pkg/other.yaml"}
+    assert {p for p, side in found.items() if side is SOURCE} == {
+        "pkg/__init__.py",
+        "pkg/foo.py",
+        "pkg/other.yaml",
+    }
 
 
 def test_directories_that_pytest_does_not_enter() -> None:

@@ -315,7 +315,8 @@ def test_the_start_of_an_environment_is_mended(tmp_path: Path) -> None:
         user={"src/demo/__init__.py": "VALUE = 'fixed'\n", "src/later.py": "", "src/ns/part.py": ""},
     )
     python, site = make_venv(tmp_path / "venv")
-    (site / "a.pth").write_text(f"{trees.user / 'src'}\nimport demo, ns\n")
+    start = f"import sys; sys.path.insert(0, {str(trees.user / 'src')!r}); import demo, ns\n"
+    (site / "a.pth").write_text(start)
     run = trees.run("tests/test_demo.py", python=python, import_roots=("src",), owned=("demo",))
     assert set(statuses(run).values()) == {"passed"} and len(run.outcomes) == 4, run.output
     assert run.wrong_tree == ()

@@ -347,8 +347,12 @@ from pathlib import Path
 from runner_trees import Trees
 Trees(Path({str(tmp_path)!r})).run("test_a.py")
 """
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     outer = subprocess.Popen(
-        [sys.executable, "-c", program], env={**os.environ, "RUN_MARKER": marker}, stderr=subprocess.PIPE
+        [sys.executable, "-c", program],
+        env={**os.environ, "RUN_MARKER": marker, "TMPDIR": str(temporary)},
+        stderr=subprocess.PIPE,
     )
     until = time.monotonic() + 30
     running = '"t":"run","id":"test_a.py::test_wait"'
@@ -362,9 +366,9 @@ Trees(Path({str(tmp_path)!r})).run("test_a.py")
     while _alive(marker) and time.monotonic() < until:
         time.sleep(0.02)
     assert _alive(marker) == []
+    assert not list(tmp_path.glob("scratch/run-*")) and not list(temporary.iterdir())
     if number == signal.SIGINT:
         assert b"KeyboardInterrupt" in errors
-        assert not list(tmp_path.glob("scratch/run-*"))
 
 
 def test_a_keeper_that_cannot_start_is_a_programs_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,9 @@ def importers(path: str, sources: Mapping[str, bytes], listing: Collection[str])
         sorted(
             other
             for other, source in sources.items()
-            if other != path and (sieve is None or sieve.search(source)) and imports(other, source, listing, names)
+            if other != path
+            and (sieve is None or sieve.search(source))
+            and imports(other, source, listing, names)
         )
     )
 

@@ -65,7 +65,9 @@ class _Piece:
 
     def identity(self) -> str:
         named = getattr(self.node, "name", "") or ""
-        kind = "" if isinstance(self.node, ast.stmt) and self.parts == (self.node,) else type(self.node).__name__
+        kind = (
+            "" if isinstance(self.node, ast.stmt) and self.parts == (self.node,) else type(self.node).__name__
+        )
         return f"{self.scope}|{kind} {named}|{' '.join(shape(part) for part in self.parts)}"
 
 

@@ -23,7 +23,9 @@ _SILENT = frozenset(
 _BLOCKS = frozenset({"body", "orelse", "finalbody"})
 
 
-@lru_cache(maxsize=8)  # a tree takes some hundred times its text; the two sides of a change are asked of together
+@lru_cache(
+    maxsize=8
+)  # a tree takes some hundred times its text; the two sides of a change are asked of together
 def parse(source: bytes) -> ast.Module | None:
     """Parse `source` as this interpreter would, or give None; treat the tree as read-only, it is shared."""
     if len(source) > LARGEST:

@@ -129,7 +129,7 @@ def prove(
 
 def _split(context: click.Context, revisions: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Tell revisions from what follows `--`, which click has already swallowed."""
-    given = context.obj if isinstance(context.obj, list) else sys.argv
+    given: list[str] = context.obj or []
     if "--" not in given:
         return revisions, ()
     args = tuple(given[given.index("--") + 1 :])

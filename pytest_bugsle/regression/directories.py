@@ -43,7 +43,9 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     for token in re.findall(r"\*\*/|/\*\*$|\*\*|\*|\?|\[[^\]/]+\]|.", text, re.DOTALL):
         wild = {"**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
         is_set = len(token) > 2 and token[0] == "["
-        regex += wild.get(token) or (token.replace("[!", "[^").replace("\\", r"\\") if is_set else re.escape(token))
+        regex += wild.get(token) or (
+            token.replace("[!", "[^").replace("\\", r"\\") if is_set else re.escape(token)
+        )
     try:
         return re.compile(f"(?:{regex})(?:/|\\Z)", re.DOTALL)
     except re.error:
@@ -105,7 +107,9 @@ class Directories:
     def is_doctest(self, path: str) -> bool:
         """Say whether pytest collects a text file for its examples."""
         name = path.rpartition("/")[2]
-        found = not name.endswith(".py") and any(fnmatchcase(name, glob) for glob in self.layout.doctest_globs)
+        found = not name.endswith(".py") and any(
+            fnmatchcase(name, glob) for glob in self.layout.doctest_globs
+        )
         return found and self.is_collected(path) and not self._skipped(path)
 
     def is_recorded(self, path: str) -> bool:

@@ -96,6 +96,7 @@ class Surveyor:
         base: str | None,
         head: str,
         title: str | None = None,
+        description: str = "",
         on_mainline: bool = False,
     ) -> tuple[Unit, ...]:
         """Return the judged units of a range (`commits` newest first).
@@ -118,6 +119,7 @@ class Surveyor:
                 unit=self.settings.unit,
                 shape=shape,  # type: ignore[arg-type]  # mainline_shape returns the literal that units_of takes
                 title=title,
+                description=description,
                 base=base,
                 range_evidence=range_evidence,
             )

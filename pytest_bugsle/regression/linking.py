@@ -32,17 +32,18 @@ class Linked:
     tests: Mapping[Selector, tuple[Link, ...]] = field(default_factory=dict)
     broken: tuple[str, ...] = ()
 
-    def plus_named(self, ids: Iterable[str], prefix: str) -> Linked:
-        """Return these and the tests with these ids, that a hook of the project linked."""
-        tests = dict(self.tests)
-        for id in sorted(ids):
-            path, _, name = id.partition("::")
-            selector = Selector(prefix + path, frozenset({name.replace("::", ".")}))
-            tests[selector] = (*tests.get(selector, ()), Link(kind="neighbour", evidence="a hook of the project says so"))
-        return Linked(tests, self.broken)
 
-
-NOTHING = Linked()
+def plus_named(
+    linked: Mapping[Selector, tuple[Link, ...]], ids: Iterable[str], rootdir: str
+) -> dict[Selector, tuple[Link, ...]]:
+    """Return `linked` and the tests with these ids, that a hook of the project linked."""
+    tests = dict(linked)
+    prefix = "" if rootdir == "." else f"{rootdir}/"
+    for id in sorted(ids):
+        path, _, name = id.partition("::")
+        selector = Selector(prefix + path, frozenset({name.replace("::", ".")}))
+        tests[selector] = (*tests.get(selector, ()), Link(kind="neighbour", evidence="a hook of the project says so"))
+    return tests
 
 
 def touched(sides: TreeSides, steps: Sequence[Step]) -> frozenset[str]:
@@ -57,7 +58,7 @@ def is_test_module(sides: TreeSides, path: str) -> bool:
 
 
 def near(
-    surveyor: Surveyor, sides: TreeSides, steps: Sequence[Step], changed: Collection[str]
+    sides: TreeSides, steps: Sequence[Step], changed: Collection[str]
 ) -> tuple[tuple[Selector, ...], ...]:
     """Return the tests to try in stages: those in touched files, then those that import a changed module."""
     first = sorted(touched(sides, steps))

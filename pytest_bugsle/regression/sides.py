@@ -70,13 +70,19 @@ class Layout:
     packages: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
-    _imported: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
-    _sides: dict[str, Side] = field(default_factory=dict, repr=False)
+    _imported: dict[str, frozenset[str]] = field(default_factory=dict, init=False, repr=False)
+    _sides: dict[str, Side] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def tree(self) -> Directories:
         """The directories of the listing, counted once."""
         return Directories(self)
+
+    def side(self, path: str) -> Side:
+        """Say on which side a path is."""
+        if path not in self._sides:
+            self._sides[path] = _classify(path, self)
+        return self._sides[path]
 
     def importers_of(self, path: str) -> frozenset[str]:
         """Give the other files that import the module in `path`, under any name that it may have."""
@@ -90,10 +96,7 @@ class Layout:
 
 def classify(path: str, layout: Layout) -> Side:
     """Say on which side a path is; it need not be in the listing (a file that the fix deletes is not)."""
-    side = layout._sides.get(path)
-    if side is None:
-        side = layout._sides[path] = _classify(path, layout)
-    return side
+    return layout.side(path)
 
 
 def in_scope(path: str, layout: Layout) -> bool:

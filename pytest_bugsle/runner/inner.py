@@ -212,6 +212,7 @@ def _attempt(
         "records": str(stage.records),
         "result": str(stage.result),
         "stack": str(stage.stack),
+        "leftovers": [temporary, str(stage.folder)],
         "signal": staging.stack_signal(),
         "timeout": request.timeout,
         "idle_timeout": max(request.timeout, _IDLE),

@@ -165,10 +165,20 @@ def keep(spec: dict[str, Any]) -> dict[str, object]:
     if ended in ("stalled", "deadline"):
         ask_for_stack(child, spec["signal"], spec["stack"])
     kill_descendants()
+    if ended == "orphaned":
+        clear(spec["leftovers"])
     code: int | None = None
     if status is not None:
         code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
     return {"ended": ended, "code": code}
+
+
+def clear(folders: list[str]) -> None:
+    """Remove what nobody else is left to remove."""
+    import shutil
+
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def ask_for_stack(child: int, number: int, path: str) -> None:
@@ -195,9 +205,10 @@ def main() -> int:
         spec = json.load(stream)
     result = keep(spec)
     partial = spec["result"] + ".part"
-    with open(partial, "w", encoding="utf-8") as stream:
-        json.dump(result, stream)
-    os.replace(partial, spec["result"])
+    if result["ended"] != "orphaned":
+        with open(partial, "w", encoding="utf-8") as stream:
+            json.dump(result, stream)
+        os.replace(partial, spec["result"])
     if not sys.platform.startswith("linux"):
         os.killpg(os.getpgrp(), signal.SIGKILL)  # no /proc to find descendants by; we are the group's leader
     return 0
