@@ -81,11 +81,6 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "    if answer() == 1:\n        count.write_text(str(times + 1))\n        assert times % 2 == 0\n"
         "    else:\n        assert False\n",
     ),
-    "shaky_ids": (
-        _WRONG,
-        _RIGHT,
-        "import os\n\n@pytest.mark.parametrize('it', [os.urandom(4).hex()])\ndef test_it(it):\n    assert answer() == 1\n",
-    ),
     "odd_ids": (
         _WRONG,
         _RIGHT,
@@ -102,7 +97,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
 
 @pytest.fixture(scope="module")
 def proven(tmp_path_factory: pytest.TempPathFactory) -> Said:
-    """One branch with a fix for each misbehaving test, proven once."""
+    """One fix with all of these tests, proven once."""
     place: Path = tmp_path_factory.mktemp("troubles")
     start = {f"src/pkg/{name}.py": wrong for name, (wrong, _, _) in FAULTS.items()}
     repo = Repo(
@@ -111,34 +106,36 @@ def proven(tmp_path_factory: pytest.TempPathFactory) -> Said:
         start={**start, ".gitignore": ".env\n_version.py\n"},
     )
     repo.write({".env": "KEY=1", "src/pkg/_version.py": "version = '1'\n"})
-    repo.branch("work")
+    files = {}
     for name, (_, right, test) in FAULTS.items():
         head = f"import pytest\nfrom pkg.{name} import answer\n\nCOUNTER = {str(place / 'counter')!r}\n"
-        files = {f"src/pkg/{name}.py": right, f"tests/test_{name}.py": f"{head}\n{test}"}
-        repo.commit(f"fix: {name}", {path: text.encode() for path, text in files.items()})
-    return bugsle(repo, "prove", "main..HEAD", "--budget", "600")
+        files |= {f"src/pkg/{name}.py": right, f"tests/test_{name}.py": f"{head}\n{test}"}
+    repo.commit("fix: wrong answers", {path: text.encode() for path, text in files.items()})
+    return bugsle(repo, "prove", "HEAD", "--budget", "600")
+
+
+def _rows(said: Said, name: str) -> list[dict[str, str]]:
+    return [test for test in said.fix("fix: wrong")["tests"] if test["id"].startswith(f"tests/test_{name}.py")]
 
 
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("skipped", "with the fix it is skipped"),
-        ("skips", "without the fix it is skipped (old)"),
+        ("skipped", "with the fix it is skipped (Skipped: not today)"),
+        ("skips", "without the fix it is skipped (Skipped: old)"),
         ("fixture", "its setup fails with the fix in place"),
         ("xfail", "it is marked xfail, so it can never fail"),
         ("hangs", "without the fix it does not end in time"),
         ("exits", "without the fix it ends the whole process"),
         ("moody", "flaky: without the fix it failed once and passed once"),
         ("jumpy", "flaky: with the fix it passed once and failed once"),
-        ("shaky_ids", "its id changes"),
     ],
 )
 def test_what_shows_nothing_is_undecided_and_says_why(proven: Said, name: str, why: str) -> None:
     """Skips, missing fixtures, hangs, crashes and flaky guards decide nothing."""
-    fix = proven.fix(f"fix: {name}")
-    assert fix["status"] == "undecided"
-    assert why in fix["why"]
-    assert proven.rules(f"fix: {name}") == ["BUG104"]
+    rows = _rows(proven, name)
+    assert {row["shows"] for row in rows} == {"undecided"}
+    assert why in rows[0]["why"]
 
 
 @pytest.mark.parametrize(
@@ -146,22 +143,63 @@ def test_what_shows_nothing_is_undecided_and_says_why(proven: Said, name: str, w
     ["forks", "strays", "writes", "overwrites", "environment", "generated", "odd_ids", "unittest"],
 )
 def test_a_test_that_leaves_a_mess_still_proves(proven: Said, name: str) -> None:
-    """Each run starts in a clean tree, with the ignored files that it needs."""
-    assert proven.status(f"fix: {name}") == "proven"
+    """Each run starts in a clean tree, with the ignored files that it needs, whatever its neighbours do."""
+    assert {row["shows"] for row in _rows(proven, name)} == {"proven"}
 
 
 def test_a_guard_that_fails_with_the_fix_in_place_is_an_error(proven: Said) -> None:
-    """A fix that does not work is BUG106."""
-    assert proven.status("fix: still") == "guard-fails"
-    assert proven.rules("fix: still") == ["BUG106"]
+    """A linked test that does not pass with the fix is BUG106, though another one proves the fix."""
+    assert [row["shows"] for row in _rows(proven, "still")] == ["guard-fails"]
+    assert proven.status("fix: wrong") == "proven"
+    assert proven.rules("fix: wrong") == ["BUG106"]
     assert proven.code == 1
 
 
 def test_every_parameter_of_a_test_is_a_row_of_its_own(proven: Said) -> None:
     """Odd ids are kept apart and reach neither terminal nor JSON raw."""
-    ids = [test["id"] for test in proven.fix("fix: odd_ids")["tests"]]
+    ids = [test["id"] for test in _rows(proven, "odd_ids")]
     assert len(ids) == len(set(ids)) == 8
     assert "\x1b" not in proven.all
+
+
+@pytest.mark.parametrize(
+    ("mark", "argument", "why"),
+    [
+        ("skip(reason='not today')", "", "with the fix it is skipped"),
+        ("parametrize('it', [__import__('os').urandom(4).hex()])", "it", "its id changes"),
+    ],
+    ids=["skipped", "another id each time"],
+)
+def test_a_fix_whose_only_test_shows_nothing_is_undecided(tmp_path: Path, mark: str, argument: str, why: str) -> None:
+    """It is no pass: BUG104, nothing judged, exit code 3."""
+    repo = Repo(tmp_path / "project", start={"src/pkg/a.py": _WRONG})
+    test = f"import pytest\nfrom pkg.a import answer\n\n@pytest.mark.{mark}\ndef test_it({argument}):\n    assert answer()\n"
+    repo.commit("fix: a", {"src/pkg/a.py": _RIGHT, "tests/test_a.py": test})
+    said = bugsle(repo, "prove", "HEAD")
+    assert (said.code, said.report["verdict"]) == (3, "undecided")
+    assert said.rules() == ["BUG104", "BUG001"]
+    assert why in said.fix("fix: a")["why"]
+
+
+def test_a_test_that_hangs_costs_only_its_own_fix(tmp_path: Path) -> None:
+    """Another fix, whose tests ran in the same process, is judged by what its own tests showed."""
+    repo = Repo(
+        tmp_path / "project",
+        configuration=CONFIGURATION + _SETTINGS,
+        start={
+            "src/pkg/a.py": _WRONG,
+            "src/pkg/b.py": _WRONG,
+            "tests/test_b.py": "from pkg.b import answer\n\ndef test_it():\n    assert answer() < 2\n",
+        },
+    )
+    repo.branch("work")
+    hanging = "import time\nfrom pkg.a import answer\n\ndef test_it():\n    assert answer() == 1\n    time.sleep(60)\n"
+    repo.commit("fix: a", {"src/pkg/a.py": _RIGHT, "tests/test_a.py": hanging})
+    repo.commit("fix: b", {"src/pkg/b.py": _RIGHT})
+    said = bugsle(repo, "prove", "main..HEAD")
+    assert said.status("fix: a") == "undecided"
+    assert "with the fix it does not end in time" in said.fix("fix: a")["why"]
+    assert said.status("fix: b") == "no-test"
 
 
 def test_a_file_that_git_ignores_and_a_test_needs_is_named(tmp_path: Path) -> None:

@@ -156,10 +156,11 @@ class Surveyor:
         )
 
     def _cheap(self, commit: Commit, ground: TreeSides) -> Evidence:
+        """Return what paths alone say: a touched source counts as changed until its text was looked at."""
         sides = {ground.side(change.path) for change in commit.changes}
-        only_tests = Side.TEST in sides and Side.SOURCE not in sides
+        changed = True if Side.SOURCE in sides else False if Side.TEST in sides else None
         hook = self.is_fix(commit) if self.is_fix is not None else None
-        return Evidence(source_changed=False if only_tests else None, hook=hook)
+        return Evidence(source_changed=changed, hook=hook)
 
     def _full(self, commit: Commit, found: Iterable[Change], ground: TreeSides) -> Evidence:
         hook = self.is_fix(commit) if self.is_fix is not None else None

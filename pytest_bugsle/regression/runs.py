@@ -162,8 +162,13 @@ def _share(run: Run, selectors: frozenset[Selector]) -> Run:
         names = wanted.get(path, frozenset())
         return names is None or name in names
 
+    outcomes = {id: outcome for id, outcome in run.outcomes.items() if asked(outcome.path, outcome.name)}
+    # Another fix's test may have hung or ended the process: these were run all the same, by the next one.
+    whole = {outcome.path for outcome in outcomes.values()} >= wanted.keys() - run.collect_errors.keys()
+    cut = any(outcome.status in ("missing", "timeout", "died") for outcome in outcomes.values())
     return replace(
         run,
-        outcomes={id: outcome for id, outcome in run.outcomes.items() if asked(outcome.path, outcome.name)},
+        ended="finished" if whole and not cut else run.ended,
+        outcomes=outcomes,
         collect_errors={path: error for path, error in run.collect_errors.items() if not path or path in wanted},
     )

@@ -135,7 +135,7 @@ class Guard:
         mended: list[str] = []
         for entry in sys.path:
             mapped = self.places.to_tree(entry) if isinstance(entry, str) and os.path.isabs(entry) else entry
-            if mapped is not None and (mapped == entry or mapped not in mended):
+            if mapped is not None and mapped not in mended:
                 mended.append(mapped)
         sys.path[:] = mended
 
