@@ -16,6 +16,8 @@ from pytest_bugsle.report.escape import for_terminal
 from pytest_bugsle.runner.configuration import Configuration
 
 if TYPE_CHECKING:
+    import argparse
+
     import pytest
 
     from pytest_bugsle.results import Result
@@ -30,6 +32,7 @@ class SessionFacts:
     outcomes: dict[str, str] = field(default_factory=dict)
     deselected: int = 0
     narrowed: bool = False
+    always_deselects: bool = False
 
     @classmethod
     def of(cls, config: pytest.Config) -> SessionFacts:
@@ -47,7 +50,9 @@ class SessionFacts:
             },
         )
         reports = [writer.parse_target(text) for text in config.getoption("bugsle_report")]
-        return cls(chosen, reports, narrowed=_is_narrowed(config))
+        usual = _usual_options(config)
+        always = any(getattr(usual, flag, None) for flag in ("keyword", "markexpr", "deselect"))
+        return cls(chosen, reports, narrowed=_is_narrowed(config, usual), always_deselects=always)
 
     def request(self, config: pytest.Config) -> gate.Request:
         """Return what the gate needs to prepare."""
@@ -80,16 +85,26 @@ class SessionFacts:
         return gate.Seen(
             collected=frozenset(self.collected),
             outcomes=dict(self.outcomes),
-            partial=self.narrowed or self.deselected > 0,
+            partial=self.narrowed or (self.deselected > 0 and not self.always_deselects),
         )
 
 
-def _is_narrowed(config: pytest.Config) -> bool:
+_NARROWING = ("keyword", "markexpr", "lf", "stepwise", "deselect", "ignore", "ignore_glob")
+
+
+def _usual_options(config: pytest.Config) -> argparse.Namespace:
+    """Return what the configuration file's own `addopts` say: what every run leaves out is no part left out."""
+    usual = list(config.getini("addopts"))
+    return config._parser.parse_known_args(usual)  # noqa: SLF001  # no public way tells a file's options apart
+
+
+def _is_narrowed(config: pytest.Config, usual: argparse.Namespace) -> bool:
     """Say whether the command line names a part of the suite."""
     option = config.option
-    flags = ("keyword", "markexpr", "lf", "stepwise", "deselect")
-    if any(getattr(option, flag, None) for flag in flags):
-        return True
+    for flag in _NARROWING:
+        chosen = getattr(option, flag, None)
+        if chosen and chosen != getattr(usual, flag, None):
+            return True
     if not getattr(option, "file_or_dir", None):
         return False
     here = config.invocation_params.dir

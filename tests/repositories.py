@@ -226,3 +226,31 @@ def state_of(repo: Repo) -> dict[str, object]:
         "hooks": sorted(p.name for p in (repo.top / ".git/hooks").iterdir()),
         "git": sorted(p.name for p in (repo.top / ".git").iterdir()),
     }
+
+
+WRONG = "def answer():\n    return 0\n"
+RIGHT = "def answer():\n    return 1\n"
+
+
+def guard(module: str, value: str = "1", above: str = "") -> str:
+    """Give a test file that asks a module for its answer."""
+    return f"import pytest\n\nfrom pkg.{module} import answer\n\n\n{above}def test_{module}():\n    assert answer() == {value}\n"
+
+
+def guarded(top: Path, *, configuration: str = CONFIGURATION) -> Repo:
+    """Give a project whose branch `work` fixes bug #42, held by a test."""
+    repo = Repo(top, configuration=configuration, start={"src/pkg/a.py": WRONG, "src/pkg/b.py": WRONG})
+    repo.branch("work")
+    repo.commit("fix: a is wrong\n\nFixes #42\n", {"src/pkg/a.py": RIGHT, "tests/test_a.py": guard("a")})
+    return repo
+
+
+def unguarded(top: Path, *, configuration: str = CONFIGURATION) -> Repo:
+    """Give a project whose branch `work` fixes bug #43, held by no test."""
+    repo = Repo(top, configuration=configuration, start={"src/pkg/a.py": WRONG, "src/pkg/b.py": WRONG})
+    repo.branch("work")
+    repo.commit(
+        "fix: b is wrong\n\nFixes #43\n",
+        {"src/pkg/b.py": RIGHT, "tests/test_b.py": "from pkg.b import answer\n\n\ndef test_b():\n    assert answer() < 2\n"},
+    )
+    return repo

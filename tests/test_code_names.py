@@ -9,6 +9,11 @@ from hypothesis import strategies as st
 from pytest_bugsle.code.names import added_names, added_top_level, changed_signatures
 
 
+def everything(old: bytes | None, new: bytes | None) -> set[str]:
+    """Return added attributes and parameters alike."""
+    return set().union(*added_names(old, new))
+
+
 @pytest.mark.parametrize(
     ("source", "names"),
     [
@@ -27,21 +32,24 @@ from pytest_bugsle.code.names import added_names, added_top_level, changed_signa
 )  # fmt: skip
 def test_names_that_a_text_defines(source: str, names: str) -> None:
     """Everything that a test can ask a module, class, instance or call for; not a function's own variables."""
-    assert added_names(None, source.encode()) == set(names.split())
-    assert added_names(source.encode(), source.encode()) == set()
-    assert added_names(source.encode(), None) == set()
+    assert everything(None, source.encode()) == set(names.split())
+    assert everything(source.encode(), source.encode()) == set()
+    assert everything(source.encode(), None) == set()
 
 
 def test_only_the_new_names_are_given() -> None:
-    """A name that the old text defined anywhere is not new."""
-    assert added_names(b"def f(a): pass", b"def f(a, b): pass\ndef a(): pass") == {"b"}
+    """A name is new where it stands, whatever else has long been called so."""
+    assert added_names(b"def f(a): pass", b"def f(a, b): pass\ndef a(): pass") == ({"a"}, {"b"})
+    old = b"def f(x): pass\nclass A:\n    def y(self): pass"
+    new = b"def f(x): pass\nclass A:\n    def y(self): pass\n    def x(self): pass\nclass B:\n    def y(self): pass"
+    assert added_names(old, new).attributes == {"x", "B", "y"}
 
 
 def test_an_old_text_that_cannot_be_parsed_defines_its_words() -> None:
     """A file of another Python is not a file without names."""
-    assert added_names(b"print 1\ndef f(a): pass", b"def f(a, b): pass") == {"b"}
+    assert added_names(b"print 1\ndef f(a): pass", b"def f(a, b): pass") == (set(), {"b"})
     assert added_top_level(b"print 1\ndef f(a): pass", b"def f(a, b): pass\ng = 1") == ("g",)
-    assert added_names(b"x = 1", b"print 1") == set()
+    assert everything(b"x = 1", b"print 1") == set()
 
 
 def test_what_can_be_imported_from_the_new_module_alone() -> None:
@@ -94,5 +102,5 @@ def test_calls_that_are_newly_accepted(old: str, new: str, names: str) -> None:
 @given(st.binary(max_size=100), st.binary(max_size=100))
 def test_any_bytes_are_answered(old: bytes, new: bytes) -> None:
     """What cannot be parsed defines nothing."""
-    assert added_names(old, new) >= set(added_top_level(old, new))
+    assert everything(old, new) >= set(added_top_level(old, new))
     assert isinstance(changed_signatures(old, new), frozenset)

@@ -268,6 +268,13 @@ def test_command_lines_can_be_typed(line: str, pytestconfig: pytest.Config) -> N
     command.make_context(args[0], args[1:], parent=context).close()
 
 
+def test_make_knows_its_targets() -> None:
+    """Each `make …` of the pages names a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z]+):", text_of(TOP / "Makefile"), re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"(?:`|\$ )make ([a-z]+)", text_of(page))}
+    assert named and named <= targets
+
+
 def test_what_cannot_be_typed_is_noticed(pytestconfig: pytest.Config) -> None:
     """The parser that the test above asks refuses an option that nobody has declared."""
     with pytest.raises((pytest.UsageError, SystemExit)):

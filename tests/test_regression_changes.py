@@ -37,6 +37,13 @@ def test_what_is_no_change(new: str) -> None:
     assert kinds("def test_a():\n    assert f(1)\n", new) == {}
 
 
+def test_a_copy_is_added() -> None:
+    """A test with the body of one that stays is new, whatever else was removed."""
+    old = "def test_a():\n    assert f(1)\ndef test_gone(): pass\n"
+    new = "def test_a():\n    assert f(1)\ndef test_copy():\n    assert f(1)\n"
+    assert kinds(old, new) == {"test_copy": "added"}
+
+
 def test_a_test_moved_from_another_file() -> None:
     """Known by the shape that the other file lost."""
     other = b"def test_a():\n    assert f(1)\n"
@@ -71,6 +78,7 @@ def test_free(): pass
         ("return helper()", "return 2", {"test_thing": "thing", "test_named": "thing"}),
         ("return 1", "return 2", {"test_thing": "helper", "test_named": "helper", "test_call": "helper"}),
         ("import pytest", "import pytest, os", {}), ("@pytest.fixture", "@pytest.fixture(autouse=True)", dict.fromkeys(("test_cases", "test_thing", "test_named", "test_call", "test_free"), "thing")),
+        ("@pytest.fixture", "@pytest.fixture(autouse=False)", {"test_thing": "thing", "test_named": "thing"}),
         ("OTHER = 0", "def setup_module(): pass", dict.fromkeys(("test_cases", "test_thing", "test_named", "test_call", "test_free"), "setup_module")),
     ],
 )  # fmt: skip

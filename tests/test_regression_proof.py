@@ -22,7 +22,8 @@ ID = f"{TEST}::test_x"
 LINKED = Selector(TEST, frozenset({"test_x"}))
 CHANGED = "src/pkg/a.py"
 ADDED = Added(
-    names=frozenset({"new_name", "new_option"}),
+    names=frozenset({"new_name"}),
+    parameters=frozenset({"new_option"}),
     signatures=frozenset({"compute"}),
     modules=frozenset({"pkg.fresh"}),
     changed=frozenset({CHANGED}),
@@ -115,6 +116,7 @@ def test_a_test_that_passes_without_the_fix_does_not_hold_it() -> None:
         (error("ModuleNotFoundError", "ImportError", name="pkg.fresh.inner"), "call", "existence-only"),
         (error("NameError", name="new_name"), "call", "existence-only"),
         (error("TypeError", name="new_option"), "call", "existence-only"),
+        (error("AttributeError", name="new_option", owner=CHANGED), "call", "proven"),
         (error("TypeError", name="compute"), "call", "existence-only"),
         (error("BugsleMissing", "NameError", missing_stub=True), "call", "existence-only"),
         (error("TypeError", name="other"), "call", "proven"),

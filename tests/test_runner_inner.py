@@ -207,10 +207,9 @@ def test_swapped_content_is_seen_at_once(tmp_path: Path) -> None:
 
 
 def test_an_outer_sessions_environment_does_not_leak_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Options, plugins, git's local variables and coverage's of an outer process are scrubbed."""
+    """Options, git's local variables and coverage's of an outer process are scrubbed."""
     for name, value in {
         "PYTEST_ADDOPTS": "--no-such-option",
-        "PYTEST_PLUGINS": "no_such_plugin",
         "PYTEST_XDIST_WORKER": "gw7",
         "GIT_INDEX_FILE": "/nowhere",
         "COVERAGE_PROCESS_START": "/nowhere",
@@ -223,7 +222,7 @@ def test_an_outer_sessions_environment_does_not_leak_in(tmp_path: Path, monkeypa
             "test_a.py": """
                 import os, sys
                 def test_environment(worker_id, tmp_path):
-                    gone = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER", "GIT_INDEX_FILE",
+                    gone = ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "GIT_INDEX_FILE",
                             "COVERAGE_PROCESS_START", "PYTHONOPTIMIZE")
                     assert not [name for name in gone if name in os.environ]
                     assert os.environ["BUGSLE_INNER"] == "1"
@@ -259,10 +258,21 @@ def test_a_refused_option_is_a_problem_with_its_message(tmp_path: Path) -> None:
     """Wrong usage of pytest is told, not taken for a result."""
     trees = Trees(tmp_path)
     trees.write({"test_a.py": "def test_a(): pass\n"})
-    run = trees.run(only("test_a.py", "test_a"), args=("--no-such-option",))
+    run = trees.run(only("test_a.py", "test_a"), args=("--import-mode=sideways",))
     assert run.outcomes == {}
     assert run.exit_code == 4
-    assert "--no-such-option" in run.problem
+    assert "sideways" in run.problem
+
+
+@pytest.mark.parametrize(("value", "loaded"), [("", True), ("1", False)])
+def test_whether_plugins_load_by_themselves_is_the_suites_affair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, loaded: bool
+) -> None:
+    """A suite that runs with autoload off runs so inside a proof, too."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", value)
+    trees = Trees(tmp_path)
+    trees.write({"test_a.py": f"def test_a(pytestconfig): assert pytestconfig.pluginmanager.hasplugin('xdist') is {loaded}\n"})
+    assert statuses(trees.run("test_a.py")) == {"test_a": "passed"}
 
 
 def test_an_unusable_interpreter_is_named(tmp_path: Path) -> None:
@@ -390,3 +400,18 @@ def test_scratch_and_temporary_folders_are_removed(tmp_path: Path) -> None:
     trees.write({"test_a.py": "def test_a(tmp_path): (tmp_path / 'x').touch()\n"})
     trees.run("test_a.py")
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_options_of_plugins_that_are_not_installed_are_left_out_and_named(tmp_path: Path) -> None:
+    """A suite's addopts may name a plugin that the interpreter lacks; its values are no test files."""
+    trees = Trees(tmp_path)
+    trees.write(
+        {
+            "pytest.ini": "[pytest]\naddopts = --nowhere=x --elsewhere value -rs --own=1\n",
+            "conftest.py": "def pytest_addoption(parser): parser.addoption('--own')\n",
+            "test_a.py": "def test_own(request): assert request.config.getoption('--own') == '1'\n",
+        }
+    )
+    run = trees.run("test_a.py", inifile="pytest.ini")
+    assert statuses(run) == {"test_own": "passed"}
+    assert run.dropped == ("--nowhere=x", "--elsewhere", "value")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from pytest_bugsle.code.syntax import decode, is_overload, is_type_checking, parse, reads_annotations
 
@@ -13,14 +14,25 @@ _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _LISTED = frozenset({"__all__", "__slots__", "__match_args__", "_fields"})
 
 
-def added_names(old: bytes | None, new: bytes | None) -> frozenset[str]:
+class AddedNames(NamedTuple):
+    """What only the new text defines: what can be asked for by a dot or an import, and by a keyword."""
+
+    attributes: frozenset[str]
+    parameters: frozenset[str]
+
+
+def added_names(old: bytes | None, new: bytes | None) -> AddedNames:
     """Give the names that only the new text defines: what a test can ask for in vain without the fix.
 
-    Functions, classes, methods, parameters, module, class and instance attributes, import aliases, and the
-    names listed in `__all__` and `__slots__`; not a function's own variables, which no test can reach.
+    Attributes are functions, classes, methods, module, class and instance attributes, import aliases, and
+    the names listed in `__all__` and `__slots__`; not a function's own variables, which no test can reach.
+    A name is new where it stands: `A.x` is, though some function has long had a parameter `x`.
     An old text that cannot be parsed is taken to define every word in it.
     """
-    return _defined(new) - (_words(old) or _defined(old))
+    known, words = _defined(old), _words(old)
+    added = [(scope, name) for scope, name in _defined(new) - known if name not in words]
+    parameters = frozenset(name for scope, name in added if scope.endswith("()"))
+    return AddedNames(frozenset(name for scope, name in added if not scope.endswith("()")), parameters)
 
 
 def added_top_level(old: bytes | None, new: bytes | None) -> tuple[str, ...]:
@@ -45,46 +57,51 @@ def _words(source: bytes | None) -> frozenset[str]:
     return frozenset(re.findall(r"[^\W\d]\w*", decode(source)))
 
 
-def _defined(source: bytes | None) -> frozenset[str]:
+def _defined(source: bytes | None) -> frozenset[tuple[str, str]]:
     tree = parse(source) if source else None
     return frozenset(_names(tree)) if tree is not None else frozenset()
 
 
-def _names(tree: ast.Module) -> Iterator[str]:
-    stack: list[tuple[ast.AST, bool]] = [(tree, False)]
+def _names(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield (scope, name): a module's `f` and a parameter `f` of some function are not the same.
+
+    The scope is the class (of attributes and methods), the function with brackets (of parameters), or "".
+    """
+    stack: list[tuple[ast.AST, bool, str, str]] = [(tree, False, "", "")]
     while stack:
-        node, local = stack.pop()
+        node, local, owner, function = stack.pop()
         inner = local
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 if not local:
-                    yield node.name
-                yield from _popped_options(node)
+                    yield owner, node.name
+                function = f"{function or owner}.{node.name}()"
+                yield from ((function, name) for name in _popped_options(node))
                 inner = True
             case ast.ClassDef():
                 if not local:
-                    yield node.name
-                inner = False
+                    yield owner, node.name
+                owner, function, inner = f"{owner}.{node.name}", "", False
             case ast.Lambda():
                 inner = True
             case ast.arg():
-                yield node.arg
+                yield function, node.arg
             case ast.Global():
-                yield from node.names
+                yield from (("", name) for name in node.names)
             case ast.Attribute(ctx=ast.Store()):
-                yield node.attr
+                yield owner, node.attr
             case ast.Name(ctx=ast.Store()) if not local:
-                yield node.id
+                yield owner, node.id
             case ast.alias() if not local and node.name != "*":
-                yield node.asname or node.name.partition(".")[0]
+                yield owner, node.asname or node.name.partition(".")[0]
             case ast.MatchAs() | ast.MatchStar() | ast.ExceptHandler() if node.name and not local:
-                yield node.name
+                yield owner, node.name
             case ast.Assign(targets=targets) | ast.AugAssign(target=ast.Name() as targets):
                 if _listing(targets):
-                    yield from _strings(node.value)
+                    yield from ((owner, text) for text in _strings(node.value))
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if name in _LISTED:
-                yield from _strings(value)
-        stack.extend((child, inner) for child in ast.iter_child_nodes(node))
+                yield from ((owner, text) for text in _strings(value))
+        stack.extend((child, inner, owner, function) for child in ast.iter_child_nodes(node))
 
 
 def _listing(targets: list[ast.expr] | ast.Name) -> bool:

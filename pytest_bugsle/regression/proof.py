@@ -49,6 +49,7 @@ class Added:
     """What the fix adds: the errors on these names show that something new exists, no more."""
 
     names: frozenset[str] = frozenset()
+    parameters: frozenset[str] = frozenset()
     signatures: frozenset[str] = frozenset()
     modules: frozenset[str] = frozenset()
     changed: frozenset[str] = frozenset()
@@ -121,10 +122,20 @@ def judge(case: Case) -> Generator[tuple[Probe, ...], Mapping[Probe, Run], Proof
         earlier, proof = proof, (yield from _judge_pair(case, pair))
         if proof.status != "undecided":
             return proof
+        if proof.tests and all(_is_final(test) for test in proof.tests if test.shows == "undecided"):
+            return earlier or proof
         if earlier is not None:  # the first answer names the cause that the user can act on
             proof = earlier
     assert proof is not None, "a case has at least one pair of trees"
     return proof
+
+
+def _is_final(test: Evidence) -> bool:
+    """Say whether what an undecided test did is its own doing, so that an older tree has nothing to add."""
+    if test.after is not None and test.after.status != "passed":
+        return True
+    final = ("skipped", "timeout", "died", "xpassed")
+    return test.before is not None and (test.before.status in final or test.why.startswith("flaky"))
 
 
 def _judge_pair(case: Case, pair: Pair) -> Generator[tuple[Probe, ...], Mapping[Probe, Run], Proof]:
@@ -195,6 +206,8 @@ def _confirm(
     case: Case, pair: Pair, tests: tuple[Evidence, ...], *, stub: bool
 ) -> Generator[tuple[Probe, ...], Mapping[Probe, Run], Proof]:
     decisive = [test for test in tests if test.shows == "proven"] or list(tests)
+    if all(test.shows == "undecided" for test in decisive):  # a second run can only agree
+        return Proof("undecided", pair.where, tests, decisive[0].why, keep=False)
     selectors = frozenset(test.selector for test in decisive)
     after = Probe(case.fix, pair.where, "after", selectors, repeat=1)
     before = Probe(case.fix, pair.where, "before", selectors, repeat=1, stub=stub)
@@ -205,7 +218,8 @@ def _confirm(
     status = first_status(test.shows for test in confirmed)
     if status != "undecided":
         return Proof(status, pair.where, confirmed, "", runs[before], runs[after])
-    why = next(test.why for test in confirmed if test.shows == "undecided")
+    first = next(test for test in confirmed if test.shows == "undecided")
+    why = f"{first.id}: {first.why}"
     return Proof(status, pair.where, confirmed, why, runs[before], runs[after], keep=False)
 
 
@@ -356,7 +370,7 @@ def is_existence(error: Error, added: Added) -> bool:
     if "NameError" in error.mro:
         return name in added.names
     if "TypeError" in error.mro:
-        return name in added.names or name.rpartition(".")[2] in added.signatures
+        return name in added.names | added.parameters or name.rpartition(".")[2] in added.signatures
     return False
 
 

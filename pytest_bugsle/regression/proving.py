@@ -217,6 +217,9 @@ def _run(
     }
     proofs = drive(judges, runs, runs.affordable)
     done.seconds, done.runs = round(runs.seconds, 3), runs.started
+    if runs.dropped:
+        options = " ".join(sorted(runs.dropped))
+        done.notes.append(f"left out of the proofs, since no plugin of {terms.python} knows it: {options}")
     results = {}
     for key, experiment in experiments.items():
         proof = proofs[key]

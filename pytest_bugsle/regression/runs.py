@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_bugsle.runner import inner
+from pytest_bugsle.runner import environment, inner
 from pytest_bugsle.runner.configuration import read_configuration
 from pytest_bugsle.runner.outcome import Request, Run
 
@@ -57,6 +57,7 @@ class Runs:
     say: Callable[[str], None]
     seconds: float = 0.0
     started: int = 0
+    dropped: set[str] = field(default_factory=set)
     _laid: dict[str, tuple[str, Path]] = field(default_factory=dict)
 
     def __call__(self, probes: Sequence[Probe]) -> dict[Probe, Run]:
@@ -104,11 +105,13 @@ class Runs:
             timeout=min(self.timeout, left),
             deadline=left,
             args=self.args,
+            coverage_dir=environment.lent_coverage(self.python) if reach else None,
         )
         self.say(f"{first.side} {grounds[0].tree[:7]}: {len(request.selectors)} selections")
         run = inner.run(request)
         self.seconds += run.seconds
         self.started += 1
+        self.dropped.update(run.dropped)
         if self.no_reach:
             run = replace(run, reach_note=self.no_reach)
         return run

@@ -94,15 +94,18 @@ class Difference:
     def added(self) -> Added:
         """Return the names, signatures and modules that the fix adds."""
         names: set[str] = set()
+        parameters: set[str] = set()
         signatures: set[str] = set()
         modules: set[str] = set()
         for file in self.files:
-            names |= added_names(file.before, file.after)
+            found = added_names(file.before, file.after)
+            names |= found.attributes
+            parameters |= found.parameters
             for name in changed_signatures(file.before, file.after):
                 signatures |= {name, name.rpartition(".")[2]}
             if file.before_path is None and file.after_path is not None:
                 modules |= set(self._dotted(file.after_path, tuple(self.sides.listing)))
-        return Added(frozenset(names), frozenset(signatures), frozenset(modules), self.changed)
+        return Added(frozenset(names), frozenset(parameters), frozenset(signatures), frozenset(modules), self.changed)
 
     def _dotted(self, path: str, listing: Sequence[str]) -> tuple[str, ...]:
         found = module_name(path, listing, self.roots)

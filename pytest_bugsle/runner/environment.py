@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import importlib.util
 import json
 import os
 import shutil
@@ -26,6 +27,8 @@ _GIT_LOCAL = frozenset((
     "GIT_COMMON_DIR", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE", "GIT_QUARANTINE_PATH", "GIT_EXEC_PATH",
     "GIT_REFLOG_ACTION",
 ))
+# Which plugins are loaded is the suite's own affair, and the same inside a proof.
+_KEPT = frozenset(("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_PLUGINS"))
 _PREFIXES = ("PYTEST_", "BUGSLE_", "COV_CORE_", "COVERAGE_", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
 # PYTHONOPTIMIZE drops asserts, PYTHONSAFEPATH drops the working folder, a prefix recompiles all of pytest.
 _PYTHON = frozenset((
@@ -40,7 +43,7 @@ def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if not name.startswith(_PREFIXES) and name not in _GIT_LOCAL and name not in _PYTHON
+        if name in _KEPT or not (name.startswith(_PREFIXES) or name in _GIT_LOCAL or name in _PYTHON)
     }
 
 
@@ -119,6 +122,18 @@ def _ask(python: str) -> dict[str, str]:
             hint="name another interpreter: --python PATH",
         ) from None
     return answer
+
+
+def lent_coverage(python: str) -> str | None:
+    """Return the folder of our own coverage for an interpreter that may have none.
+
+    Only for the same implementation and minor version: its tracer is compiled for one of them.
+    """
+    facts = interpreter_facts(python)
+    ours = interpreter_facts(sys.executable)
+    same = facts.implementation == ours.implementation and facts.version.split(".")[:2] == ours.version.split(".")[:2]
+    found = importlib.util.find_spec("coverage") if same else None
+    return None if found is None or found.origin is None else str(Path(found.origin).parent.parent)
 
 
 def require_pytest(python: str) -> Facts:

@@ -81,6 +81,7 @@ class _Merged:
     reach_note: str = ""
     output: str = ""
     problem: str = ""
+    dropped: tuple[str, ...] = ()
 
     def goes_on(self) -> bool:
         """Say whether tests are left that another process can run in time."""
@@ -102,6 +103,7 @@ class _Merged:
         self.code = attempt.code if session.code is None else session.code
         self.output = (self.output + attempt.output)[-_TAIL:]
         self.problem = self.problem or session.problem
+        self.dropped = self.dropped or session.dropped
         if request.reach is not None and session.reach_note != "":
             self.reach_note = session.reach_note or "reach is incomplete: the run was cut short"
         cut = attempt.ended != "exit"
@@ -171,6 +173,7 @@ class _Merged:
             output=self.output,
             seconds=seconds,
             problem=self.problem,
+            dropped=self.dropped,
         )
 
 

@@ -25,6 +25,7 @@ class Request:
     teardown), `deadline` the whole run, both in seconds. `absent` are dotted modules that the other side
     has and this tree lacks; `missing_names` are names of a module that the other side adds, used when
     `stub` is set. `coverage_dir` holds a copy of coverage for an interpreter that has none.
+    `keep_open` are file descriptors that every process of the run holds: a lock on the tree outlives us with them.
     """
 
     python: str
@@ -45,6 +46,7 @@ class Request:
     deadline: float = 600.0
     args: tuple[str, ...] = ()
     coverage_dir: str | None = None
+    keep_open: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class Run:
     """Everything a run found; `wrong_tree` is empty when the tested code surely came from the tree.
 
     `ended` is 'finished', 'timeout', 'died' or 'interrupted'; `problem` is why nothing could be run.
+    `dropped` are options of the suite that no plugin of this interpreter knows.
     """
 
     outcomes: Mapping[str, Outcome]
@@ -113,6 +116,7 @@ class Run:
     output: str = ""
     seconds: float = 0.0
     problem: str = ""
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

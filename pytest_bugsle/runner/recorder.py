@@ -102,7 +102,9 @@ class Recorder:
     # --- options -----------------------------------------------------------------------------------
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-    def pytest_load_initial_conftests(self, early_config: Any, args: Any) -> Generator[None, Any, None]:
+    def pytest_load_initial_conftests(
+        self, early_config: Any, parser: Any, args: Any
+    ) -> Generator[None, Any, None]:
         """Neutralise options before plugins act on them, and note a conftest that cannot be imported."""
         self.guard.keep_first()
         known = early_config.known_args_namespace
@@ -114,6 +116,10 @@ class Recorder:
             error = outcome.excinfo[1]
             path = self.witness.path(str(getattr(error, "path", "")))
             self.write("startup_error", path=path, error=self.witness.describe(error, path))
+            return
+        dropped = _drop_unknown(parser, args, self.params["targets"])
+        if dropped:
+            self.write("dropped", options=dropped)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: Any) -> Generator[None, Any, None]:
@@ -284,6 +290,25 @@ class _Descriptor:
 
     def fileno(self) -> int:
         return self.number
+
+
+def _drop_unknown(parser: Any, args: Any, targets: list[str]) -> list[str]:
+    """Take out of the command line what the plugins and conftests of this interpreter do not know.
+
+    A suite's addopts may name plugins that are not installed where a proof runs, coverage above all.
+    Both sides lose the same options; a test that needs the plugin fails on both.
+    """
+    known, unknown = parser.parse_known_and_unknown_args(list(args))
+    if not unknown:
+        return []
+    # The value of an unknown option looks like a file to collect: ours are known.
+    strays = [path for path in getattr(known, "file_or_dir", None) or [] if path not in targets]
+    dropped = []
+    for token in [*unknown, *strays]:
+        if token in args:
+            args.remove(token)
+            dropped.append(token)
+    return dropped
 
 
 def _neutralise(options: Any) -> None:

@@ -34,6 +34,7 @@ class Session:
     reached: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     reached_import: dict[str, tuple[int, ...]] = field(default_factory=dict)
     reach_note: str | None = None
+    dropped: tuple[str, ...] = ()
 
 
 def error_of(record: Mapping[str, Any] | None) -> Error | None:
@@ -105,6 +106,8 @@ def _take(session: Session, record: dict[str, Any], phases: dict[str, dict[str, 
             id_: {path: tuple(lines) for path, lines in files.items()} for id_, files in record["tests"].items()
         }
         session.reached_import = {path: tuple(lines) for path, lines in record["imports"].items()}
+    elif kind == "dropped":
+        session.dropped = tuple(record["options"])
     elif kind == "end":
         session.code = record["code"]
 

@@ -102,6 +102,7 @@ class Stage:
             "skip": list(skip),
             "folders": any(_unspeakable(path) for path in files),
             "records": str(self.records),
+            "targets": self._targets(files),
             "reach": None if request.reach is None else {path: list(lines) for path, lines in request.reach.items()},
             "coverage_dir": request.coverage_dir,
             "stack": str(self.stack),
@@ -110,13 +111,17 @@ class Stage:
         (self.site / self.package / "params.json").write_text(json.dumps(params), encoding="utf-8")
         return files
 
+    def _targets(self, files: Iterable[str]) -> list[str]:
+        rootdir = self.tree / self.request.rootdir
+        return _targets([os.path.relpath(self.tree / path, rootdir) for path in files])
+
     def command(self, files: Iterable[str]) -> list[str]:
         """Return the command line of the inner pytest; ours comes after the suite's own addopts."""
         request = self.request
         rootdir = self.tree / request.rootdir
         # Without -c an ini file of a folder above the tree would be found and used.
         inifile = self.tree / request.inifile if request.inifile else self.folder / "empty" / "pytest.ini"
-        targets = _targets([os.path.relpath(self.tree / path, rootdir) for path in files])
+        targets = self._targets(files)
         python = shutil.which(request.python) or request.python
         return [
             os.path.abspath(python),

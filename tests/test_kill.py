@@ -1,0 +1,387 @@
+"""Killed at any moment, the program leaves the user's repository as it was and no process behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from repositories import CONFIGURATION, Repo, clean_environment
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes by /proc")
+
+MARK = "KILL_TEST_MARK"
+_PATIENCE = 2.0
+_LONG = 120.0
+
+PROVE = (sys.executable, "-m", "pytest_bugsle", "prove", "HEAD")
+PROVE_DIRTY = (sys.executable, "-m", "pytest_bugsle", "prove")
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--bugsle")
+
+_COUNTING = """
+    def total(numbers):
+        return sum(numbers[1:])
+
+
+    def mean(numbers):
+        return total(numbers) / len(numbers) + 1
+"""
+_COUNTING_FIXED = _COUNTING.replace("[1:]", "")
+_MESS = """
+    import os, subprocess, sys, time
+    from pathlib import Path
+
+    def leave_everything_behind():
+        '''Do what nobody should, in the copy alone: a daemon, a child, dirt, and git.'''
+        if "BUGSLE_INNER" not in os.environ:
+            return
+        top = Path(__file__).parents[2]
+        (top / "left.txt").write_text("x")
+        (top / "src/pkg/more.py").write_text("broken =")
+        if not os.fork():
+            time.sleep(60)
+            os._exit(0)
+        if not os.fork():
+            os.setsid()
+            if not os.fork():
+                os.execv("/bin/sleep", ["sleep", "60"])
+            os._exit(0)
+        here = dict(cwd=top, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        for words in ("stash", "tag -f here", "commit -q --allow-empty -m mess", "update-ref -d refs/tags/v1"):
+            subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a", *words.split()], **here)
+        time.sleep(0.2)
+"""
+_TEST = """
+    from pkg.counting import total
+    from pkg.mess import leave_everything_behind
+
+
+    def test_total():
+        leave_everything_behind()
+        assert total([1, 2, 3]) == 6
+"""
+_TEST_MEAN = """
+    from pkg.counting import mean
+    from pkg.mess import leave_everything_behind
+
+
+    def test_mean():
+        leave_everything_behind()
+        assert mean([1, 2, 3]) == 2
+"""
+_HOOKS = (
+    "applypatch-msg", "commit-msg", "fsmonitor-watchman", "post-applypatch", "post-checkout", "post-commit",
+    "post-index-change", "post-merge", "post-rewrite", "pre-applypatch", "pre-auto-gc", "pre-commit",
+    "pre-merge-commit", "pre-push", "pre-rebase", "prepare-commit-msg", "push-to-checkout",
+    "reference-transaction", "sendemail-validate",
+)  # fmt: skip
+
+
+def everything(folder: Path, *, without: tuple[str, ...] = ()) -> dict[str, tuple[object, ...]]:
+    """Say all that any write below a folder changes: content, mode, inode and times, of folders too.
+
+    What we make ourselves at its top changes the time of the top folder, and nothing else.
+    """
+    found: dict[str, tuple[object, ...]] = {}
+    folders = [folder]
+    while folders:
+        here = folders.pop()
+        for entry in os.scandir(here):
+            path = os.path.relpath(entry.path, folder)
+            if path in without:
+                continue
+            facts = entry.stat(follow_symlinks=False)
+            content = ""
+            if entry.is_symlink():
+                content = os.readlink(entry.path)
+            elif entry.is_dir():
+                folders.append(Path(entry.path))
+            else:
+                content = hashlib.sha256(Path(entry.path).read_bytes()).hexdigest()
+            found[path] = (facts.st_mode, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns, content)
+    return found
+
+
+def alive(mark: str) -> dict[int, str]:
+    """Find the processes whose environment carries a mark."""
+    needle = f"{MARK}={mark}".encode()
+    found = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                if needle in Path("/proc", entry, "environ").read_bytes().split(b"\0"):
+                    found[int(entry)] = Path("/proc", entry, "cmdline").read_bytes().decode().replace("\0", " ")
+            except OSError:
+                continue
+    return found
+
+
+def wait_until(holds: Callable[[], object], seconds: float = _LONG) -> bool:
+    """Look every few milliseconds whether something holds."""
+    until = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+@dataclass
+class Place:
+    """A user's repository with everything that could get lost, and folders of its own for all else."""
+
+    folder: Path
+    repo: Repo
+    number: int = 0
+    marks: list[str] = field(default_factory=list)
+
+    @property
+    def temporary(self) -> Path:
+        return self.folder / "tmp"
+
+    @property
+    def hooks_ran(self) -> Path:
+        return self.folder / "hooks-ran"
+
+    def state(self) -> dict[str, object]:
+        """Give all that is the user's."""
+        return {
+            "repository": everything(self.repo.top, without=(".bugsle",)),
+            "top": self.repo.top.stat().st_mode,
+            "linked": everything(self.folder / "linked"),
+            "home": everything(self.folder / "home"),
+            "hooks": self.hooks_ran.exists(),
+        }
+
+    def forget(self) -> None:
+        """Drop the proofs that are kept, so that the next run has work to do."""
+        for path in self.repo.top.glob(".bugsle/cache.db*"):
+            path.unlink()
+
+    def start(self, command: Iterable[str], **environ: str) -> tuple[subprocess.Popen[bytes], str]:
+        """Start a command in a process group of its own; its processes carry the mark that comes back."""
+        self.number += 1
+        mark = f"{os.getpid()}-{id(self)}-{self.number}"
+        self.marks.append(mark)
+        process = subprocess.Popen(
+            list(command),
+            cwd=self.repo.top,
+            env=self.environment() | {MARK: mark} | environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
+        return process, mark
+
+    def environment(self) -> dict[str, str]:
+        return clean_environment(
+            self.folder,
+            HOME=str(self.folder / "home"),
+            TMPDIR=str(self.temporary),
+            PYTHONDONTWRITEBYTECODE="1",
+        )
+
+    def complete(self, command: Iterable[str], **environ: str) -> Ended:
+        """Run a command to its end."""
+        report = self.folder / f"report-{self.number}.json"
+        process, mark = self.start(_reporting(command, report), **environ)
+        return ended(process, mark, report)
+
+    def clean_up(self) -> None:
+        """End what a failed test found alive."""
+        for mark in self.marks:
+            for pid in alive(mark):
+                os.kill(pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended, what it said, and what it left."""
+
+    code: int
+    out: str
+    report: dict[str, Any]
+    left: dict[int, str]
+
+    def statuses(self) -> dict[str, str]:
+        """Give the status of each fix by its subject."""
+        return {fix["subject"]: fix["status"] for fix in self.report["fixes"]}
+
+
+def _reporting(command: Iterable[str], report: Path) -> list[str]:
+    words = list(command)
+    return [*words, f"--bugsle-report=json:{report}" if "--bugsle" in words else f"--report=json:{report}"]
+
+
+def ended(process: subprocess.Popen[bytes], mark: str, report: Path) -> Ended:
+    """Wait for a run, and for what it may have left."""
+    try:
+        out = process.communicate(timeout=_LONG)[0].decode("utf-8", "replace")
+    finally:
+        process.kill()
+    wait_until(lambda: not alive(mark), _PATIENCE)
+    return Ended(process.returncode, out, json.loads(report.read_bytes()) if report.exists() else {}, alive(mark))
+
+
+RIGHT = {
+    PROVE: {"fix: total leaves out the first number (#42)": "proven"},
+    PYTEST: {"fix: total leaves out the first number (#42)": "proven"},
+    PROVE_DIRTY: {"the uncommitted change": "proven"},
+}
+
+
+def build(folder: Path) -> Place:
+    """Make the repository: index, work tree, stash, linked work tree, tags, hooks, filters, all of it in use."""
+    for name in ("home", "tmp"):
+        (folder / name).mkdir()
+    repo = Repo(
+        folder / "project",
+        configuration=CONFIGURATION,
+        start={
+            "src/pkg/counting.py": _COUNTING,
+            "src/pkg/mess.py": _MESS,
+            "src/pkg/more.py": "MORE = 1\n",
+            "script.sh": "#!/bin/sh\n",
+            "crlf.txt": b"a\r\nb\r\n",
+            "staged.txt": "1\n",
+            "both.txt": "1\n",
+            "unstaged.txt": "1\n",
+            "gone.txt": "1\n",
+            "data.dat": "1\n",
+            ".gitignore": "*.ignored\n",
+            ".gitattributes": "*.dat filter=mark diff=mark merge=mark\n",
+        },
+    )
+    top = repo.top
+    (top / "script.sh").chmod(0o755)
+    (top / "link").symlink_to("script.sh")
+    (top / "dangling").symlink_to("/nowhere/at/all")
+    repo.commit("chore: modes and links")
+    repo.git("tag", "-a", "-m", "one", "v1")
+    repo.git("tag", "light")
+    repo.git("worktree", "add", "-q", "-b", "linked", str(folder / "linked"))
+    repo.branch("work")
+    repo.commit(
+        "fix: total leaves out the first number (#42)",
+        {"src/pkg/counting.py": _COUNTING_FIXED, "tests/test_total.py": _TEST},
+    )
+    repo.write({"stashed.txt": "put aside\n", "both.txt": "put aside\n"})
+    repo.git("stash", "push", "-q", "--include-untracked")
+    repo.write({"staged.txt": "2\n", "both.txt": "2\n", "gone.txt": None, "added.txt": "new\n"})
+    repo.write({"tests/test_mean.py": _TEST_MEAN})
+    repo.git("add", "-A")
+    repo.write(
+        {
+            "both.txt": "3\n",
+            "unstaged.txt": "2\n",
+            "data.dat": "2\n",
+            "untracked.txt": "mine\n",
+            "here.ignored": "mine too\n",
+            "src/pkg/counting.py": _COUNTING_FIXED.replace(" + 1", ""),
+        }
+    )
+    (top / "script.sh").chmod(0o644)
+    (top / "untracked-link").symlink_to("untracked.txt")
+    (folder / "linked/unstaged.txt").write_text("changed there\n")
+    (folder / "linked/new.txt").write_text("new there\n")
+    place = Place(folder, repo)
+    # The traps come last, written by hand: git itself must not spring them.
+    spring = f"#!/bin/sh\necho \"$0 $*\" >>'{place.hooks_ran}'\ncat\n"
+    for name in (*_HOOKS, "trap"):
+        (top / ".git/hooks" / name).write_text(spring)
+        (top / ".git/hooks" / name).chmod(0o755)
+    trap = f"'{top}/.git/hooks/trap'"
+    with (top / ".git/config").open("a") as config:
+        config.write(
+            f"[core]\n\tfsmonitor = {trap}\n\tpager = {trap}\n\tuntrackedCache = true\n\tlogAllRefUpdates = always\n"
+            f'[filter "mark"]\n\tclean = {trap}\n\tsmudge = {trap}\n\trequired = true\n'
+            f'[diff]\n\texternal = {trap}\n[diff "mark"]\n\ttextconv = {trap}\n\tcommand = {trap}\n'
+            f'[merge "mark"]\n\tdriver = {trap}\n[gc]\n\tauto = 1\n[index]\n\tversion = 4\n'
+        )
+    return place
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One repository for all runs of this file."""
+    place = build(tmp_path_factory.mktemp("kill"))
+    yield place
+    place.clean_up()
+
+
+@pytest.fixture(scope="module")
+def durations(shared: Place) -> dict[tuple[str, ...], float]:
+    """Say how long each kind of run takes here, each begun with a warm pool, no kept proof and a right answer."""
+    shared.complete(PROVE)
+    taken = {}
+    for command, right in RIGHT.items():
+        shared.forget()
+        before = shared.state()
+        started = time.monotonic()
+        done = shared.complete(command)
+        taken[command] = time.monotonic() - started
+        assert (done.code, done.statuses(), done.left) == (0, right, {}), done.out
+        assert shared.state() == before
+    return taken
+
+
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Name what differs, so that a failure can be read."""
+    differing: dict[str, Any] = {}
+    for key, value in before.items():
+        if isinstance(value, dict):
+            paths = {path for path in value.keys() | after[key].keys() if value.get(path) != after[key].get(path)}
+            differing.update({f"{key}/{path}": (value.get(path), after[key].get(path)) for path in paths})
+        elif value != after[key]:
+            differing[key] = (value, after[key])
+    return differing
+
+
+def kill_at_random(place: Place, durations: dict[tuple[str, ...], float], seeds: Iterable[int], every: int) -> None:
+    """Kill a run of each seed's kind at each seed's moment, and look at what is left."""
+    before = place.state()
+    for seed in seeds:
+        chance = random.Random(seed)
+        command = chance.choice(list(RIGHT))
+        delay = chance.uniform(0, durations[command])
+        place.forget()
+        process, mark = place.start(command)
+        try:
+            process.communicate(timeout=delay)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            assert process.returncode == 0
+        process.communicate()
+        about = f"seed {seed}: {command[2:]} killed after {delay:.3f} s"
+        assert wait_until(lambda mark=mark: not alive(mark), _PATIENCE), f"{about} left {alive(mark)}"
+        assert _difference(before, place.state()) == {}, about
+        assert list(place.temporary.iterdir()) == [], about
+        if seed % every == 0:
+            done = place.complete(command)
+            assert (done.code, done.statuses(), done.left) == (0, RIGHT[command], {}), f"{about}\n{done.out}"
+            assert _difference(before, place.state()) == {}, f"the run after {about}"
+
+
+def test_five_random_kills_leave_nothing(shared: Place, durations: dict[tuple[str, ...], float]) -> None:
+    """Work tree, .git and linked work tree stay byte for byte; no process, no temporary file; the next run is right."""
+    kill_at_random(shared, durations, range(5), every=2)
+
+
+@pytest.mark.slow
+def test_fifty_random_kills_leave_nothing(shared: Place, durations: dict[tuple[str, ...], float]) -> None:
+    """The same, fifty times in a row over the same pool."""
+    kill_at_random(shared, durations, range(100, 150), every=10)
