@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 #: name -> (module, attribute, one line of help)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
-    "check": ("pytest_bugsle.regression.command", "check", "Is a test linked to every bug fix? Runs no test."),
+    "check": ("pytest_bugsle.regression.command", "check", "Say for each bug fix which tests are linked to it. Runs no test."),
     "prove": ("pytest_bugsle.regression.command", "prove", "Run linked tests without the fix and with it."),
     "rule": ("pytest_bugsle.explain", "rule", "Explain a rule, or list them all."),
     "doctor": ("pytest_bugsle.explain", "doctor", "Say what the gate sees here."),
@@ -66,6 +67,9 @@ def bugsle() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code (see errors.ExitCode)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of few letters must not cost the report
+            stream.reconfigure(errors="backslashreplace")
     try:
         # click swallows `--`; what stands behind it is for pytest, and `prove` finds it in `obj`.
         args = list(sys.argv[1:] if argv is None else argv)

@@ -116,6 +116,7 @@ BEFORE = (
         "feat: purge old tickers",
         "A purge job deletes data/{nyse,nasdaq,amex,kraken}.ticker, and it has a test.",
         {
+            ".gitignore": "__pycache__/\n",
             "tickers/__init__.py": "",
             "tickers/purge.py": _PURGE_FLAT,
             "tickers/watch.py": _WATCH,

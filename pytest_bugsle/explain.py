@@ -33,8 +33,8 @@ def rule(code: str | None) -> int:
 
 
 @click.command()
-@click.option("--repo", type=click.Path(path_type=Path), default=Path(), help="The repository to look at (default: here).")
-@click.option("--python", help="The interpreter that runs the tests.")
+@click.option("--repo", metavar="PATH", type=click.Path(path_type=Path), default=Path(), help="The repository to look at (default: here).")
+@click.option("--python", metavar="PATH", help="The interpreter that runs the tests.")
 def doctor(repo: Path, python: str | None) -> int:
     """Say what the gate sees: range, base, unit, scope, interpreter, shallow or not, who runs what."""
     code = int(ExitCode.PASS)

@@ -159,6 +159,9 @@ def _prepare(plan: Plan) -> None:
         plan.range, plan.commits, units = _named(repo, surveyor, request)
     else:
         dirty = _uncommitted(plan, surveyor) if request.uncommitted else None
+        if dirty is not None and not _touches_source(surveyor, dirty[1]):
+            plan.notes.append("the uncommitted change touches no source: it is tried against the fixes of the range")
+            dirty = None
         named = dirty is not None
         if dirty is not None:
             plan.range, plan.commits, units = dirty
@@ -271,6 +274,10 @@ def _uncommitted(plan: Plan, surveyor: Surveyor) -> Scope | None:
     return Range(base=head, head=tree, why="the uncommitted change", commits=1), [commit], units
 
 
+def _touches_source(surveyor: Surveyor, commits: Sequence[Commit]) -> bool:
+    return any(surveyor.ground(commit.tree).source(commit.changes) for commit in commits)
+
+
 @dataclass(frozen=True, slots=True)
 class Refs:
     """What `history.ranges` asks of a repository."""
@@ -342,6 +349,7 @@ def finish(plan: Plan, seen: Seen | None) -> Result:
     try:
         results, timings = _judged(plan, plan.fixes, seen)
     except (ProgramError, UndecidedError) as error:
+        plan.trouble = error
         return _nothing(plan, error)
     return _result(plan, results, timings)
 
@@ -383,10 +391,11 @@ def _cache(plan: Plan, fixes: Fixes) -> Cache:
 
     assert plan.repo is not None
     folder = state_folder(plan.repo.top, bare=plan.repo.is_bare)
-    if fixes.tracks(f".bugsle/{_STATE}"):
-        # A change could bring its own "proofs" along: what is committed is never believed.
-        plan.notes.append(f".bugsle/{_STATE} is committed, so kept proofs were not used: git rm --cached it")
-        return Cache(None)
+    for name in (_STATE, f"{_STATE}-journal", f"{_STATE}-wal"):
+        if fixes.tracks(f".bugsle/{name}"):
+            # A change could bring its own "proofs" along: what is committed is never believed.
+            plan.notes.append(f".bugsle/{name} is committed, so kept proofs were not used: git rm --cached it")
+            return Cache(None)
     return Cache(folder / _STATE if folder is not None else None)
 
 
@@ -397,7 +406,7 @@ def _result(plan: Plan, results: list[FixResult], timings: Timings) -> Result:
         found, wrong = waivers.from_trailers(commit.sha, commit.trailers)
         grants += found
         plan.notes += wrong
-    policy = regression_verdict.Policy(settings.rules, request.ci)
+    policy = regression_verdict.Policy(settings.rules, request.ci, plan.fixes.surveyor.rootdir if plan.fixes else ".")
     results, findings, used = regression_verdict.findings_of(results, grants, policy)
     listed = waivers.listed(grants, used)
     for waiver in listed:
@@ -413,8 +422,9 @@ def _result(plan: Plan, results: list[FixResult], timings: Timings) -> Result:
     asked = settings.proof != "off"
     if asked and due > 0 and counts.judged == 0:
         why = next((fix.why for fix in results if fix.status == "undecided" and fix.why), "")
-        text = f"0 of {due} bug fixes could be judged" + (f": {why}" if why else "")
-        findings.append(make_finding("BUG001", text, levels=settings.rules, ci=request.ci))
+        text = f"0 of {due} bug {'fix' if due == 1 else 'fixes'} could be judged" + (f": {why}" if why else "")
+        help = "Follow the reason in the message."
+        findings.append(make_finding("BUG001", text, help=help, levels=settings.rules, ci=request.ci))
     if request.change_finding is not None:
         findings = [request.change_finding(finding) for finding in findings]
     findings = [finding for finding in findings if finding.level != "off"]
@@ -437,6 +447,12 @@ def verdict_of(findings: Sequence[Finding], *, undecided: bool) -> Verdict:
     return "undecided" if undecided or any(finding.rule == "BUG001" for finding in findings) else "pass"
 
 
+def broken(plan: Plan, error: Exception) -> Result:
+    """Return the result of a gate that failed itself: nothing was judged, which in CI is an error."""
+    what = f"the gate itself failed: {type(error).__name__}: {error}"
+    return _nothing(plan, ProgramError(what, hint="`bugsle doctor` shows what the gate sees; please report this."))
+
+
 def _nothing(plan: Plan, error: BugsleError) -> Result:
     request = plan.request
     finding = make_finding(
@@ -457,4 +473,4 @@ def _nothing(plan: Plan, error: BugsleError) -> Result:
     )
 
 
-__all__ = ["Plan", "Refs", "Request", "Seen", "finish", "prepare", "verdict_of"]
+__all__ = ["Plan", "Refs", "Request", "Seen", "broken", "finish", "prepare", "verdict_of"]

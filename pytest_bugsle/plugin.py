@@ -184,6 +184,8 @@ class Controller(_Collecting):
             self._trouble = "nothing was judged: the test session did not end normally"
             return
         self._result = self._judge()
+        if self._result is None and exitstatus in (0, 5):
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
         if self._result is not None and self._failed(self._result) and exitstatus in (0, 5):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -198,7 +200,7 @@ class Controller(_Collecting):
         except KeyboardInterrupt:
             self._trouble = "interrupted: nothing was judged"
         except Exception as error:  # noqa: BLE001  # the summary must come, whatever broke
-            self._trouble = f"the gate itself failed: {type(error).__name__}: {error}"
+            return gate.broken(self._plan, error)
         return None
 
     def _failed(self, result: Result) -> bool:

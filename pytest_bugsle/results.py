@@ -40,7 +40,7 @@ LinkKind = Literal[
     "bug-id",
     "neighbour",
     "discovered",
-    "touched-file",
+    "hook",
 ]
 
 
@@ -77,7 +77,10 @@ class TestResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FixResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One unit of change, its judgement and the status of its proof (null where not asked)."""
+    """One unit of change, its judgement and the status of its proof (null where not asked).
+
+    `place` is `path:line` of the first changed statement, relative to the repository's top.
+    """
 
     commit: str
     subject: str

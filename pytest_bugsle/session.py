@@ -27,7 +27,7 @@ class SessionFacts:
     """Policy and observations of one session; mutable, since a session goes on."""
 
     settings: settings.Settings
-    reports: list[writer.Target]
+    reports: tuple[writer.Target, ...]
     collected: set[str] = field(default_factory=set)
     outcomes: dict[str, str] = field(default_factory=dict)
     deselected: int = 0
@@ -37,7 +37,7 @@ class SessionFacts:
     @classmethod
     def of(cls, config: pytest.Config) -> SessionFacts:
         """Read options and settings; UsageError where they are wrong."""
-        table, origin = settings.find_settings(config.rootpath, Path(config.rootpath.anchor))
+        table, origin = settings.find_settings(config.rootpath, settings.repository_top(config.rootpath))
         chosen = settings.make_settings(
             table,
             origin=origin,
@@ -49,7 +49,8 @@ class SessionFacts:
                 "strict": config.getoption("bugsle_strict"),
             },
         )
-        reports = [writer.parse_target(text) for text in config.getoption("bugsle_report")]
+        reports = writer.parse_targets(config.getoption("bugsle_report"))
+        writer.check_places(reports)
         usual = _usual_options(config)
         always = any(getattr(usual, flag, None) for flag in ("keyword", "markexpr", "deselect"))
         return cls(chosen, reports, narrowed=_is_narrowed(config, usual), always_deselects=always)
@@ -189,7 +190,7 @@ def write_section(
         reporter.write_line(text, red=True)
 
 
-def _write_reports(result: Result, targets: list[writer.Target]) -> tuple[list[str], list[str]]:
+def _write_reports(result: Result, targets: tuple[writer.Target, ...]) -> tuple[list[str], list[str]]:
     """Write every report; one that fails costs neither the others nor the summary."""
     written, troubles = [], []
     for target in targets:

@@ -7,7 +7,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
@@ -84,7 +84,18 @@ MEANINGS: Mapping[str, str] = {
     "waivers": "a list of tables with `rule`, `commit` or `bug`, `reason` and `expires`",
 }
 
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "mode": get_args(Mode),
+    "unit": get_args(UnitChoice),
+    "proof": get_args(ProofChoice),
+}
 _FROM_ENVIRONMENT = ("mode", "base", "unit", "proof", "budget", "timeout", "marker", "tracker", "strict")
+
+
+def repository_top(start: Path) -> Path:
+    """Return the folder at or above `start` that holds `.git`, without asking git; `start` where there is none."""
+    start = start.resolve()
+    return next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), start)
 
 
 def find_settings(start: Path, top: Path) -> tuple[dict[str, Any], Path | None]:
@@ -139,22 +150,32 @@ def make_settings(
     for waiver in values.get("waivers", ()):
         if isinstance(waiver, dict):
             _known(waiver, Waiver.__struct_fields__, f"{where}: a waiver")
+    origins: dict[str, str] = {}
     for key in _FROM_ENVIRONMENT:
         text = (environ or {}).get(f"BUGSLE_{key.upper()}")
         if text:
             values[key] = text
+            origins[key] = f"the environment variable BUGSLE_{key.upper()}"
     for key, value in (options or {}).items():
         if value is not None:
             values[key] = value
+            origins[key] = "the command line"
+    for key, known in _CHOICES.items():
+        if key in values and values[key] not in known:
+            raise UsageError(
+                f"{origins.get(key, where)}: {key} = {values[key]!r}, must be one of {', '.join(known)}.",
+                hint=f'{key} = "{(difflib.get_close_matches(str(values[key]), known, n=1) or known)[0]}"',
+            )
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
+        plain = _plain(str(error))
         raise UsageError(
-            f"{where}: {_plain(str(error))}",
+            f"{origins.get(plain.partition(':')[0], where)}: {plain}",
             why="a setting that is not understood would silently change what is blocked.",
             hint="`bugsle doctor` lists every key with its meaning.",
         ) from error
-    return _checked(settings, where)
+    return _checked(settings, where, origins)
 
 
 def _plain(message: str) -> str:
@@ -175,7 +196,7 @@ def _known(values: Mapping[str, Any], fields: tuple[str, ...], where: str) -> No
             )
 
 
-def _checked(settings: Settings, where: str) -> Settings:
+def _checked(settings: Settings, where: str, origins: Mapping[str, str]) -> Settings:
     rules: dict[str, Level] = {}
     for name, level in settings.rules.items():
         try:
@@ -185,7 +206,9 @@ def _checked(settings: Settings, where: str) -> Settings:
     for key in ("budget", "timeout"):
         seconds = getattr(settings, key)
         if seconds is not None and not 0 < seconds < float("inf"):
-            raise UsageError(f"{where}: {key} = {seconds}, must be more than 0 seconds.", hint=f"{key} = 60")
+            raise UsageError(
+                f"{origins.get(key, where)}: {key} = {seconds:g}, must be more than 0 seconds.", hint=f"{key} = 60"
+            )
     for key in ("fix_patterns", "no_fix_patterns"):
         for pattern in getattr(settings, key):
             try:

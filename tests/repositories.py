@@ -38,10 +38,12 @@ class Repo:
     """A project in a git repository of a test's own: fixed identity, deterministic dates, no user's configuration."""
 
     def __init__(self, top: Path, *, configuration: str = CONFIGURATION, start: Files | None = None) -> None:
-        """Begin the repository with a first commit on `main`."""
+        """Begin the repository with a first commit on `main`; without a configuration there is no `src/pkg`."""
         self._sandbox = Sandbox(top)
         self.top = top
-        files: dict[str, str | bytes | None] = {"pyproject.toml": configuration, "src/pkg/__init__.py": ""}
+        files: dict[str, str | bytes | None] = {"pyproject.toml": configuration}
+        if configuration:
+            files["src/pkg/__init__.py"] = ""
         self.start = self.commit("chore: start", {**files, **(start or {})})
 
     @classmethod

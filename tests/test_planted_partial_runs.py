@@ -130,11 +130,22 @@ def test_an_interrupt_in_the_proof_keeps_the_summary(tmp_path: Path) -> None:
         process.kill()
     assert "interrupted: nothing was judged" in out
     assert "2 passed" in out
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
     assert "Traceback" not in out
     until = time.monotonic() + 10
     while _is_alive(inner) and time.monotonic() < until:
         time.sleep(0.05)
     assert not _is_alive(inner)
+
+
+def test_a_gate_that_breaks_judged_nothing_and_says_so(tmp_path: Path) -> None:
+    """What a hook of the project raises is BUG001: an error where CI is set, and pytest's summary still comes."""
+    repo = unguarded(tmp_path / "project")
+    repo.write({"conftest.py": "def pytest_bugsle_finding(finding):\n    raise ValueError('a hook broke')\n"})
+    said = run_pytest(repo, CI="true")
+    assert (said.code, said.rules()) == (1, ["BUG001"])
+    assert "the gate itself failed: ValueError: a hook broke" in said.out
+    assert "1 passed" in said.out
 
 
 def _is_alive(pid: int) -> bool:

@@ -163,13 +163,12 @@ def test_all_evidence_is_gathered_strongest_first() -> None:
         named=[NamedBug(defined(), ("o/r#42",), "comment"), NamedBug(defined(), ("#43",), "name")],
         neighbours=[(defined(), "the commit before adds it")],
         discovered=[("tests/test_a.py", "test_x")],
-        touched=["tests/test_a.py", "tests/new.py"],
     )
     assert [(f.kind, f.path, f.name, f.broken) for f in found] == [
         ("marker", "tests/test_a.py", "test_x", ""), ("trailer", "tests/test_a.py", "TestB.test_y", ""),
         ("added", "tests/test_a.py", "test_x", ""), ("uses-changed", "tests/test_a.py", "test_x", ""),
         ("bug-id", "tests/test_a.py", "test_x", ""), ("neighbour", "tests/test_a.py", "test_x", ""),
-        ("discovered", "tests/test_a.py", "test_x", ""), ("touched-file", "tests/new.py", "", ""),
+        ("discovered", "tests/test_a.py", "test_x", ""),
     ]  # fmt: skip
     assert found[0].evidence == "it is marked as the regression test of GH-42"
     assert found[1].param == "1"

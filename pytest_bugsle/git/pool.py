@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ class Pool:
         self.root = slot.root
         self.folder = slot.folder
         self.lock = slot.lock
+        self._held = () if sys.platform == "win32" else (slot.lock,)
         self.scratch = slot.folder / "scratch"
         self.left_out: tuple[str, ...] = ()
         self._git_dir = slot.folder / "pool.git"
@@ -54,7 +56,7 @@ class Pool:
             object_format=user.object_format,
             partial=user.is_partial(),
             env=self._environment(),
-            pass_fds=(self.lock,),
+            pass_fds=self._held,
         )
 
     @classmethod
@@ -95,7 +97,7 @@ class Pool:
         """Give the tree of the user's work tree with its uncommitted changes; see `left_out` after it."""
         with slots.explained(self.root):
             taken = take_snapshot(
-                self.user, self._snapshot_dir, self.folder / "snapshot.index", self.root
+                self.user, self._snapshot_dir, self.folder / "snapshot.index", self.root, self._held
             )
         self.left_out = taken.left_out
         return taken.tree

@@ -34,7 +34,9 @@ class Snapshot:
     left_out: tuple[str, ...] = ()
 
 
-def take_snapshot(user: Repository, git_dir: Path, index: Path, pool: Path) -> Snapshot:
+def take_snapshot(
+    user: Repository, git_dir: Path, index: Path, pool: Path, pass_fds: tuple[int, ...] = ()
+) -> Snapshot:
     """Write the user's work tree (tracked changes, small unignored files) as a tree into `git_dir`.
 
     git runs in our `git_dir` over the user's work tree with a copy of the user's index: of the user's
@@ -61,6 +63,7 @@ def take_snapshot(user: Repository, git_dir: Path, index: Path, pool: Path) -> S
             "GIT_CONFIG_NOSYSTEM": "1",
             **_as_user(user),
         },
+        pass_fds=pass_fds,
     )
     deleted, modified = _changed(ours)
     untracked, left_out = _untracked(ours, user.top, pool)

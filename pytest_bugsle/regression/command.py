@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytest_bugsle import gate
-from pytest_bugsle.errors import ExitCode, UsageError
+from pytest_bugsle.errors import BugsleError, ExitCode, ProgramError, UsageError
 from pytest_bugsle.git.repository import Repository
 from pytest_bugsle.report import terminal, writer
 from pytest_bugsle.report.escape import for_terminal
@@ -32,9 +32,9 @@ def _shared(command: Callable[..., int]) -> Callable[..., int]:
         click.option("-v", "--verbose", count=True, help="Show every unit, test and reason."),
         click.option("-q", "--quiet", is_flag=True, help="Show only what is wrong."),
         click.option("--strict", is_flag=True, default=None, help="Undecided fails."),
-        click.option("--report", "reports", metavar="FORMAT[:PATH]", multiple=True, help="json, sarif, junit, markdown."),
+        click.option("--report", "reports", metavar="FORMAT[:PATH]", multiple=True, help="Write a report: json, sarif, junit or markdown (repeatable)."),
         click.option("--base", metavar="REF", help="Begin the range at the merge base with REF."),
-        click.option("--repo", type=click.Path(path_type=Path), default=Path(), help="The repository (default: here)."),
+        click.option("--repo", metavar="PATH", type=click.Path(path_type=Path), default=Path(), help="The repository (default: here)."),
     ):
         command = option(command)
     return command
@@ -54,24 +54,27 @@ def check(
     quiet: bool,
     verbose: int,
 ) -> int:
-    """Is a test linked to every bug fix of the range? Runs no test."""
+    """Say for each bug fix of the range which tests are linked to it. Runs no test."""
     with _opened(repo) as repository:
         settings = _settings(repo, repository, base=base, strict=strict, proof="off")
         request = _request(repo, repository, settings, range=range, named=(explain,) if explain else ())
-        targets = [writer.parse_target(text) for text in reports]
+        targets = _targets(reports)
         with gate.prepare(request) as plan:
             result = gate.finish(plan, None)
-    if explain is not None:
+            trouble = plan.trouble
+    if explain is not None and trouble is None:
         for fix in result.fixes:
             _explain(fix)
+        for target in targets:
+            writer.write(result, target)
         return int(ExitCode.PASS)
-    return _report(result, settings, targets, verbosity=verbose - quiet)
+    return _report(result, settings, targets, trouble, verbosity=verbose - quiet)
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
 @click.argument("revisions", nargs=-1, metavar="[COMMIT|A..B]... [-- PYTEST_ARGS]", type=click.UNPROCESSED)
-@click.option("--python", help="The interpreter that runs the tests; it needs pytest, not us.")
-@click.option("--budget", type=float, help="Seconds for all proofs together.")
+@click.option("--python", metavar="PATH", help="The interpreter that runs the tests; it needs pytest, not us.")
+@click.option("--budget", type=float, metavar="SECONDS", help="Seconds for all proofs together.")
 @click.option(
     "--at",
     type=click.Choice(["tree", "commit"]),
@@ -121,10 +124,11 @@ def prove(
             own_commit=at == "commit",
             say=_Progress(quiet=quiet),
         )
-        targets = [writer.parse_target(text) for text in reports]
+        targets = _targets(reports)
         with gate.prepare(request) as plan:
             result = gate.finish(plan, None)
-    return _report(result, settings, targets, verbosity=verbose - quiet)
+            trouble = plan.trouble
+    return _report(result, settings, targets, trouble, verbosity=verbose - quiet)
 
 
 def _split(context: click.Context, revisions: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -145,6 +149,13 @@ class _Progress:
     def __call__(self, text: str) -> None:
         if self._on:
             click.echo(f"\r\x1b[2K{for_terminal(text)}" if text else "\r\x1b[2K", nl=False, err=True)
+
+
+def _targets(reports: tuple[str, ...]) -> tuple[writer.Target, ...]:
+    """Read where reports go, and find out before any work whether they can be written."""
+    targets = writer.parse_targets(reports)
+    writer.check_places(targets)
+    return targets
 
 
 def _opened(where: Path) -> Repository:
@@ -169,18 +180,27 @@ def _request(where: Path, repository: Repository, settings: Settings, **more: An
 
 def _explain(fix: FixResult) -> None:
     click.echo(f"{fix.commit[:7]} {for_terminal(fix.subject)}")
-    click.echo(f"judged: {fix.judgement}" + (f" ({for_terminal(fix.why)})" if fix.why else ""))
+    click.echo(f"judged: {fix.judgement}")
     for reason in fix.reasons:
         click.echo(f"  {for_terminal(reason)}")
 
 
-def _report(result: Result, settings: Settings, targets: list[writer.Target], *, verbosity: int) -> int:
+def _report(
+    result: Result,
+    settings: Settings,
+    targets: tuple[writer.Target, ...],
+    trouble: BugsleError | None,
+    *,
+    verbosity: int,
+) -> int:
     """Print the section, write the reports, and return the exit code."""
     to_stdout = any(target.path is None for target in targets)
     for line in terminal.lines(result, verbosity):
         click.secho(line.text, fg=_COLOURS.get(line.style or ""), dim=line.style == "dim", err=to_stdout)
     for target in targets:
         writer.write(result, target)
+    if isinstance(trouble, ProgramError):
+        return int(trouble.exit_code)
     return int(exit_code(result, settings))
 
 
@@ -189,6 +209,7 @@ _COLOURS = {"green": "green", "red": "red", "yellow": "yellow"}
 
 def exit_code(result: Result, settings: Settings) -> ExitCode:
     """Return the exit code that a verdict and the policy's mode make."""
-    if result.verdict == "fail" or (settings.strict and result.verdict == "undecided"):
-        return ExitCode.PASS if settings.mode == "warn" else ExitCode.FAIL
-    return ExitCode.UNDECIDED if result.verdict == "undecided" else ExitCode.PASS
+    blocks = settings.mode == "block"
+    if result.verdict == "undecided":
+        return ExitCode.FAIL if settings.strict and blocks else ExitCode.UNDECIDED
+    return ExitCode.FAIL if result.verdict == "fail" and blocks else ExitCode.PASS

@@ -42,7 +42,7 @@ def plus_named(
     for id in sorted(ids):
         path, _, name = id.partition("::")
         selector = Selector(prefix + path, frozenset({name.replace("::", ".")}))
-        tests[selector] = (*tests.get(selector, ()), Link(kind="neighbour", evidence="a hook of the project says so"))
+        tests[selector] = (*tests.get(selector, ()), Link(kind="hook", evidence="a hook of the project says so"))
     return tests
 
 

@@ -30,7 +30,6 @@ Kind = Literal[
     "bug-id",
     "neighbour",
     "discovered",
-    "touched-file",
 ]
 TRAILER = "Regression-Test"
 
@@ -259,7 +258,6 @@ def link(
     named: Iterable[NamedBug] = (),
     neighbours: Iterable[tuple[TestDef, str]] = (),
     discovered: Iterable[tuple[str, str]] = (),
-    touched: Iterable[str] = (),
     renames: Mapping[str, str] | None = None,
     home: str | None = None,
 ) -> tuple[Link, ...]:
@@ -291,12 +289,6 @@ def link(
         links.append(place.link(test, "neighbour", evidence_text))
     for path, name in discovered:
         links.append(Link(path, name, "discovered", "it fails without the fix and passes with it"))
-    linked = {found.path for found in links}
-    for path in dict.fromkeys(place.now(path) for path in touched):
-        if path not in linked:
-            links.append(
-                Link(path, "", "touched-file", "the fix touches its file", broken=place.broken(path, ""))
-            )
     return tuple(sorted(dict.fromkeys(links), key=lambda found: (_ORDER[found.kind], found.path, found.name)))
 
 

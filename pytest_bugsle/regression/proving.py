@@ -15,7 +15,7 @@ from pytest_bugsle.regression import linking
 from pytest_bugsle.regression.proof import Case, Pair, describe, judge
 from pytest_bugsle.regression.reach import reach_of
 from pytest_bugsle.regression.runs import Runs
-from pytest_bugsle.regression.sides import Side
+from pytest_bugsle.regression.sides import Side, is_native
 from pytest_bugsle.regression.trees import Conflict, Difference, lay_out
 from pytest_bugsle.results import FixResult, TestResult
 from pytest_bugsle.runner.environment import interpreter_facts
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_bugsle.git.pool import Pool
-    from pytest_bugsle.regression.gather import Surveyor
+    from pytest_bugsle.git.repository import Entry
+    from pytest_bugsle.regression.gather import Surveyor, TreeSides
     from pytest_bugsle.regression.planning import Fixes, PlannedFix
     from pytest_bugsle.regression.proof import Evidence, Proof, Where
     from pytest_bugsle.store.cache import Cache
@@ -92,7 +93,8 @@ def prove(fixes: Fixes, terms: Terms) -> Proven:
         if settled is None and terms.is_linked is not None:
             planned = _with_hook_links(planned, surveyor.rootdir, terms)
         if settled is None and terms.partial and not _in_run(planned, surveyor.rootdir, terms):
-            settled = planned.result("not-in-run", "none of its linked tests was collected in this partial run")
+            why = "none of its linked tests was collected" if planned.linked else "no test is linked to it"
+            settled = planned.result("not-in-run", f"{why}, and this is a partial run")
         if settled is None:
             experiment = _experiment(surveyor, planned, terms)
             settled = planned.result("undecided", experiment.why) if experiment.why else _kept(experiment, terms, done)
@@ -126,7 +128,8 @@ def _experiment(surveyor: Surveyor, planned: PlannedFix, terms: Terms) -> _Exper
     repo, pool = surveyor.repo, terms.pool
     own = "" if repo.resolve(planned.unit.head) is None else repo.tree_of(planned.unit.head)
     wheres: list[tuple[Where, str, str | None]] = [("tree", planned.tree, planned.commit)]
-    if own and own != planned.tree:
+    here = surveyor.ground(planned.tree, pool.repo)
+    if own and own != planned.tree and _weighty(surveyor.ground(own, pool.repo)) != _weighty(here):
         wheres.append(("commit", own, planned.unit.head))
     for where, tree, commit in wheres:
         try:
@@ -154,6 +157,11 @@ def _experiment(surveyor: Surveyor, planned: PlannedFix, terms: Terms) -> _Exper
     return experiment
 
 
+def _weighty(sides: TreeSides) -> dict[str, Entry]:
+    """Return what of a tree can decide a proof: all but documents and the like."""
+    return {path: entry for path, entry in sides.listing.items() if sides.side(path) is not Side.NEUTRAL}
+
+
 def _key(experiment: _Experiment, terms: Terms) -> str:
     """Return what decides a proof: the trees' source and test blobs, the interpreter and what is installed there."""
     try:
@@ -166,9 +174,8 @@ def _key(experiment: _Experiment, terms: Terms) -> str:
     for pair, difference in zip(experiment.pairs, experiment.differences, strict=True):
         links = sorted((s.path, sorted(s.names or ()), [link.kind for link in found]) for s, found in pair.linked.items())
         digest.update(repr((pair.where, links)).encode())
-        for path, entry in sorted(difference.sides.listing.items()):
-            if difference.sides.side(path) is not Side.NEUTRAL:
-                digest.update(f"{path}\0{entry.mode}{entry.sha}\n".encode("utf-8", "surrogateescape"))
+        for path, entry in sorted(_weighty(difference.sides).items()):
+            digest.update(f"{path}\0{entry.mode}{entry.sha}\n".encode("utf-8", "surrogateescape"))
         for file in difference.files:
             digest.update(repr((file.before_path, file.after_path)).encode())
             digest.update(hashlib.sha256(file.before or b"").digest())
@@ -228,7 +235,7 @@ def _run(
             results[key] = experiment.planned.result("undecided", why)
             continue
         results[key] = _written_down(experiment, proof)
-        if experiment.key and proof.keep and proof.status != "undecided":
+        if experiment.key and proof.keep and results[key].status != "undecided":
             terms.cache.put(_ROOM, experiment.key, msgspec.json.encode(results[key]))
     return results
 
@@ -239,10 +246,15 @@ def _written_down(experiment: _Experiment, proof: Proof) -> FixResult:
     tests = [_test_result(test, difference, proof) for test in proof.tests]
     first = next(((path, s.first_line) for side, path, s in difference.statements if side == "after"), None)
     place = f"{first[0]}:{first[1]}" if first is not None and proof.where == "tree" else None
-    why = proof.why
+    why, status = proof.why, proof.status
+    native = sorted(path for path in difference.changed if is_native(path))
+    if native and status != "proven":
+        # The clean copy carries the extension as it was built with the fix: on both sides.
+        status = "undecided"
+        why = f"it changes {native[0]}, which is compiled, and nothing is built anew without it"
     if proof.where == "commit":
         why = f"{why}; " * bool(why) + f"judged at its own commit: {experiment.note}"
-    return experiment.planned.result(proof.status, why, tests, place=place, where=proof.where)
+    return experiment.planned.result(status, why, tests, place=place, where=proof.where)
 
 
 def _test_result(test: Evidence, difference: Difference, proof: Proof) -> TestResult:

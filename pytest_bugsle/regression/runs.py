@@ -106,6 +106,7 @@ class Runs:
             deadline=left,
             args=self.args,
             coverage_dir=environment.lent_coverage(self.python) if reach else None,
+            keep_open=(self.pool.lock,),
         )
         self.say(f"{first.side} {grounds[0].tree[:7]}: {len(request.selectors)} selections")
         run = inner.run(request)

@@ -99,6 +99,11 @@ def classify(path: str, layout: Layout) -> Side:
     return layout.side(path)
 
 
+def is_native(path: str) -> bool:
+    """Say whether a file takes effect only when an extension is built from it."""
+    return path.endswith(_NATIVE)
+
+
 def in_scope(path: str, layout: Layout) -> bool:
     """Say whether a path is source that the gate answers for: by the `source` setting, else below rootdir."""
     if classify(path, layout) is not Side.SOURCE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ class Policy:
 
     levels: Mapping[str, Level]
     ci: bool
+    rootdir: str = "."
+    """Test ids begin at pytest's rootdir, the places of findings at the repository's top."""
 
 
 def findings_of(
@@ -84,9 +87,10 @@ def _finding(rule: str, fix: FixResult, test: TestResult | None, policy: Policy)
         message = f"{name} is linked to {named}, and {test.why if test and test.why else 'does not pass with it'}"
         help = f"run it alone: `pytest {test.id}`, then mend the fix or the test." if test else ""
         if test is not None:
-            path, line = test.id.partition("::")[0], None
+            path, line = posixpath.normpath(f"{policy.rootdir}/{test.id.partition('::')[0]}"), None
     else:
         message = f"{named} could not be judged: {fix.why}"
+        help = f"Follow the reason, then run `bugsle prove {fix.commit[:7]}`."
     return make_finding(
         rule, message, help=help, levels=policy.levels, ci=policy.ci, path=path, line=line, commit=fix.commit
     )

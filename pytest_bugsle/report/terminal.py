@@ -64,12 +64,12 @@ class Line(NamedTuple):
 
 
 def lines(result: Result, verbosity: int = 0) -> list[Line]:
-    """Return the lines of a report: below 0 nothing when all is well, above 0 everything."""
+    """Return the lines of a report: below 0 only what is wrong, above 0 everything."""
     findings = sorted_findings(result)
     last = _line(f"{summary(result)}  {VERDICTS[result.verdict]}", _VERDICT_STYLES[result.verdict])
     if verbosity < 0:
         well = result.verdict == "pass" and all(finding.level == "info" for finding in findings)
-        return [] if well else [last]
+        return [] if well else [*(line for finding in findings for line in _finding(finding)), last]
     everything = verbosity > 0
     report = [_line(range_line(result))]
     report.extend(_fixes(result, everything=everything))

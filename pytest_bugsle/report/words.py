@@ -75,6 +75,10 @@ def asked(fix: FixResult) -> bool:
     return fix.judgement == "fix" or fix.status is not None
 
 
+UNCOMMITTED = "the uncommitted change"
+"""Why a range ends in a tree that no commit holds yet."""
+
+
 def range_line(result: Result) -> str:
     """Return which commits were read and what they are."""
     where = result.range
@@ -90,7 +94,8 @@ def range_line(result: Result) -> str:
 
 
 def _ends(where: Range) -> str:
-    return f"{short(where.base) if where.base else '(start)'}..{short(where.head)}"
+    head = "(uncommitted)" if where.why == UNCOMMITTED else short(where.head)
+    return f"{short(where.base) if where.base else '(start)'}..{head}"
 
 
 def summary(result: Result) -> str:

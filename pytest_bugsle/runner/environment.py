@@ -38,6 +38,10 @@ _PYTHON = frozenset((
 # fmt: on
 
 
+TEMPORARY = "PYTEST_DEBUG_TEMPROOT"
+"""Where pytest makes `tmp_path`; each run has its own, so that it also tells whose process one is."""
+
+
 def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without what belongs to an outer pytest, coverage, git or us."""
     return {
@@ -62,7 +66,7 @@ def inner_environment(
     env["PYTHONHASHSEED"] = "0"
     env["BUGSLE_INNER"] = "1"
     env["GIT_CEILING_DIRECTORIES"] = str(tree.parent)
-    env["PYTEST_DEBUG_TEMPROOT"] = temporary
+    env[TEMPORARY] = temporary
     scripts = os.path.dirname(os.path.abspath(python))
     if python != sys.executable and scripts not in env.get("PATH", "").split(os.pathsep):
         env["PATH"] = scripts + os.pathsep + env.get("PATH", os.defpath)

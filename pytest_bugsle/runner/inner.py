@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import secrets
 import signal
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_bugsle.errors import ProgramError
-from pytest_bugsle.runner import environment, records, staging
+from pytest_bugsle.runner import environment, keeper, records, staging
 from pytest_bugsle.runner.outcome import Error, Facts, Frame, Outcome, Request, Run, Selector
 
 __all__ = ["Error", "Facts", "Frame", "Outcome", "Request", "Run", "Selector", "run"]
@@ -36,7 +36,8 @@ def _run(request: Request, *, guard: bool) -> Run:
     environment.require_pytest(request.python)
     merged = _Merged(request, started + request.deadline)
     stage = staging.Stage(request, guard=guard)
-    temporary = tempfile.mkdtemp(prefix="bgs-")
+    # Its keeper makes it and removes it, so that it does not outlive a kill of ours at any moment.
+    temporary = os.path.join(tempfile.gettempdir(), f"bgs-{secrets.token_hex(6)}")
     try:
         if stage.files:
             while merged.goes_on():
@@ -45,7 +46,7 @@ def _run(request: Request, *, guard: bool) -> Run:
             merged.ended, merged.certified = "finished", True
     finally:
         stage.remove()
-        shutil.rmtree(temporary, ignore_errors=True)
+        keeper.clear(temporary)
     return merged.result(time.monotonic() - started)
 
 
@@ -114,7 +115,7 @@ class _Merged:
         if not cut and session.code is None and (session.problem or not session.started):
             self.ended, self.again = "finished", False  # refused before any test: usage, a conftest, a plugin
             if not session.collect_errors:
-                self.problem = self.problem or _complaint(attempt.output) or f"pytest ended with {attempt.code}"
+                self.problem = self.problem or _complaint(attempt.output) or _death(attempt.code, None)
             return
         self.again = attempt.ended != "deadline" and self._blame(session, attempt)
 
@@ -215,7 +216,8 @@ def _attempt(
         "records": str(stage.records),
         "result": str(stage.result),
         "stack": str(stage.stack),
-        "leftovers": [temporary, str(stage.folder)],
+        "temporary": temporary,
+        "folder": str(stage.folder),
         "signal": staging.stack_signal(),
         "timeout": request.timeout,
         "idle_timeout": max(request.timeout, _IDLE),
@@ -236,13 +238,14 @@ def _keep(spec: dict[str, object], stage: staging.Stage, env: dict[str, str]) ->
     lifeline, ours = os.pipe()
     with open(complaints, "wb") as stream:
         try:
-            keeper = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), str(stage.spec)],
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(Path(keeper.__file__)), str(stage.spec)],
                 stdin=lifeline,
                 stdout=stream,
                 stderr=stream,
                 env=env,
                 start_new_session=True,
+                pass_fds=stage.request.keep_open,
             )
         except BaseException:
             os.close(ours)
@@ -250,19 +253,23 @@ def _keep(spec: dict[str, object], stage: staging.Stage, env: dict[str, str]) ->
         finally:
             os.close(lifeline)
     try:
-        keeper.wait(float(str(spec["deadline"])) + _GRACE)
+        process.wait(float(str(spec["deadline"])) + _GRACE)
     except subprocess.TimeoutExpired:
         pass
     finally:
         os.close(ours)  # also on Ctrl-C: the keeper then kills all that it started
         try:
-            keeper.wait(_GRACE)
+            process.wait(_GRACE)
         except subprocess.TimeoutExpired:
-            keeper.kill()
-            keeper.wait()
+            process.kill()
+            process.wait()
+        if process.returncode:
+            keeper.kill_marked(f"{environment.TEMPORARY}={spec['temporary']}", process.pid)
     try:
         result = json.loads(stage.result.read_text("utf-8"))
     except (OSError, ValueError):
+        if process.returncode < 0:  # a test can kill its keeper, too
+            return "exit", process.returncode
         raise ProgramError(
             f"the inner pytest of {spec['cwd']!r} could not be started or watched",
             why=_tail(complaints).strip().rpartition("\n")[2],
@@ -275,6 +282,7 @@ def _run_directly(spec: dict[str, object], stage: staging.Stage, env: dict[str, 
     """Run without a keeper, where there are no process groups: a daemon of a test may outlive us."""
     command = spec["command"]
     assert isinstance(command, list)
+    os.makedirs(str(spec["temporary"]), 0o700, exist_ok=True)
     with open(stage.output, "wb") as stream:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=env, cwd=str(spec["cwd"])

@@ -6,7 +6,6 @@ lifeline, a pipe whose other end our parent holds: at its end every descendant i
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import select
@@ -25,6 +24,8 @@ _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: a daemon of a test is handed to us, n
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent ends (Linux)."""
     if sys.platform.startswith("linux"):
+        import ctypes
+
         try:
             ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
         except (OSError, AttributeError):
@@ -87,6 +88,39 @@ def kill_descendants() -> None:
         reap()
 
 
+def kill_marked(mark: str, group: int) -> None:
+    """Kill what a keeper left that was killed itself: its group, and daemons by their environment (Linux)."""
+    for _ in range(200):
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except OSError:
+            pass
+        alive = marked(os.fsencode(mark))
+        if not alive:
+            return
+        for pid in alive:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+        time.sleep(0.002)
+
+
+def marked(mark: bytes) -> list[int]:
+    """List the processes that have this variable with this value in their environment (Linux)."""
+    found: list[int] = []
+    for name in os.listdir("/proc") if sys.platform.startswith("linux") else ():
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as stream:
+                if mark in stream.read().split(b"\0"):
+                    found.append(int(name))
+        except OSError:
+            continue
+    return found
+
+
 class Progress:
     """Tell from the growing records how long the run may stay silent."""
 
@@ -127,6 +161,7 @@ def keep(spec: dict[str, Any]) -> dict[str, object]:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: stopping.append(received))
     os.chdir(spec["cwd"])
+    os.mkdir(spec["temporary"], 0o700)
     command = [str(word) for word in spec["command"]]
     output = spec["output"]
     child = os.posix_spawn(
@@ -166,19 +201,36 @@ def keep(spec: dict[str, Any]) -> dict[str, object]:
         ask_for_stack(child, spec["signal"], spec["stack"])
     kill_descendants()
     if ended == "orphaned":
-        clear(spec["leftovers"])
+        clear(spec["folder"])
     code: int | None = None
+    if ended == "stopped":  # somebody asked us to end, which may have been the test
+        return {"ended": "exit", "code": -stopping[0]}
     if status is not None:
         code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
     return {"ended": ended, "code": code}
 
 
-def clear(folders: list[str]) -> None:
-    """Remove what nobody else is left to remove."""
-    import shutil
-
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+def clear(folder: str) -> None:
+    """Remove a folder with all it holds, whatever modes a test left there; what cannot be removed stays."""
+    pending, emptied = [folder], []
+    while pending:
+        here = pending.pop()
+        emptied.append(here)
+        try:
+            os.chmod(here, 0o700)
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    else:
+                        os.unlink(entry.path)
+        except OSError:
+            continue
+    for here in reversed(emptied):
+        try:
+            os.rmdir(here)
+        except OSError:
+            continue
 
 
 def ask_for_stack(child: int, number: int, path: str) -> None:
@@ -203,7 +255,11 @@ def main() -> int:
     """Keep the command of the spec file named on the command line."""
     with open(sys.argv[1], encoding="utf-8") as stream:
         spec = json.load(stream)
-    result = keep(spec)
+    try:
+        result = keep(spec)
+    finally:
+        kill_descendants()
+        clear(spec["temporary"])
     partial = spec["result"] + ".part"
     if result["ended"] != "orphaned":
         with open(partial, "w", encoding="utf-8") as stream:

@@ -17,8 +17,8 @@ class Cache:
     """Bytes by room and key. Every failure to read or write is a miss: a cache is never worth a verdict."""
 
     def __init__(self, path: Path | None) -> None:
-        """Use the file at `path`, made at the first write; None keeps nothing."""
-        self._path = path
+        """Use the file at `path`, made at the first write; None, or a link, keeps nothing."""
+        self._path = None if path is None or path.is_symlink() else path  # a checkout may contain anything
 
     def get(self, room: str, key: str) -> bytes | None:
         """Return what was put under `key`, or None."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -34,11 +36,26 @@ def state_folder(top: Path, *, bare: bool) -> Path | None:
             continue  # a checkout may contain anything: never write where a link of its leads
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            ignore = folder / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
+            _ignore(folder)
         except OSError:
             continue
         if os.access(folder, os.W_OK):
             return folder
     return None
+
+
+def _ignore(folder: Path) -> None:
+    """Write the folder's `.gitignore`, whole or not at all; without room for it the folder goes again."""
+    ignore = folder / ".gitignore"
+    if ignore.exists():
+        return
+    beside = folder / f".gitignore.{secrets.token_hex(4)}"
+    try:
+        with beside.open("x", encoding="utf-8") as file:
+            file.write("*\n")
+        beside.replace(ignore)  # also in place of a link, which may lead anywhere
+    except OSError:
+        with suppress(OSError):
+            beside.unlink()
+            folder.rmdir()
+        raise
