@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +28,8 @@ _LONG = 120.0
 
 PROVE = (sys.executable, "-m", "pytest_bugsle", "prove", "HEAD")
 PROVE_DIRTY = (sys.executable, "-m", "pytest_bugsle", "prove")
+#: Starts a program as root, but held to the modes of files like anybody.
+_POWERLESS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--bugsle")
 
 _COUNTING = """
@@ -34,7 +38,7 @@ _COUNTING = """
 
 
     def mean(numbers):
-        return total(numbers) / len(numbers) + 1
+        return sum(numbers) / len(numbers) + 1
 """
 _COUNTING_FIXED = _COUNTING.replace("[1:]", "")
 _MESS = """
@@ -59,6 +63,9 @@ _MESS = """
         here = dict(cwd=top, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         for words in ("stash", "tag -f here", "commit -q --allow-empty -m mess", "update-ref -d refs/tags/v1"):
             subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a", *words.split()], **here)
+        gate = os.environ.get("KILL_TEST_GATE", "")
+        while os.path.exists(gate):
+            time.sleep(0.01)
         time.sleep(0.2)
 """
 _TEST = """
@@ -173,10 +180,11 @@ class Place:
         self.number += 1
         mark = f"{os.getpid()}-{id(self)}-{self.number}"
         self.marks.append(mark)
+        given = self.environment() | {MARK: mark} | environ
         process = subprocess.Popen(
             list(command),
             cwd=self.repo.top,
-            env=self.environment() | {MARK: mark} | environ,
+            env={name: value for name, value in given.items() if value},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -192,6 +200,21 @@ class Place:
             PYTHONDONTWRITEBYTECODE="1",
         )
 
+    @contextlib.contextmanager
+    def held(self, command: Iterable[str]) -> Iterator[Held]:
+        """Give a run whose test without the fix, or with it, has left its mess behind and waits."""
+        self.forget()
+        gate = self.folder / "gate"
+        gate.touch()
+        report = self.folder / f"report-{self.number}.json"
+        process, mark = self.start(_reporting(command, report), KILL_TEST_GATE=str(gate))
+        try:
+            assert wait_until(lambda: "sleep 60 " in alive(mark).values()), alive(mark)
+            yield Held(process, mark, report, gate)
+        finally:
+            gate.unlink(missing_ok=True)
+            process.kill()
+
     def complete(self, command: Iterable[str], **environ: str) -> Ended:
         """Run a command to its end."""
         report = self.folder / f"report-{self.number}.json"
@@ -203,6 +226,25 @@ class Place:
         for mark in self.marks:
             for pid in alive(mark):
                 os.kill(pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A run that waits for its gate to go."""
+
+    process: subprocess.Popen[bytes]
+    mark: str
+    report: Path
+    gate: Path
+
+    def running(self, program: str) -> int:
+        """Give the process that runs one of our programs."""
+        return next(pid for pid, command in alive(self.mark).items() if f"{program}" in command)
+
+    def end(self) -> Ended:
+        """Let the test go on, and wait."""
+        self.gate.unlink()
+        return ended(self.process, self.mark, self.report)
 
 
 @dataclass(frozen=True)
@@ -348,11 +390,21 @@ def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]
     return differing
 
 
-def kill_at_random(place: Place, durations: dict[tuple[str, ...], float], seeds: Iterable[int], every: int) -> None:
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+
+
+def kill_at_random(
+    place: Place,
+    durations: dict[tuple[str, ...], float],
+    seeds: Iterable[int],
+    every: int,
+    kill: Callable[[subprocess.Popen[bytes]], None] = _kill_group,
+) -> None:
     """Kill a run of each seed's kind at each seed's moment, and look at what is left."""
     before = place.state()
     for seed in seeds:
-        chance = random.Random(seed)
+        chance = random.Random(seed)  # noqa: S311  # a moment to kill at is no secret
         command = chance.choice(list(RIGHT))
         delay = chance.uniform(0, durations[command])
         place.forget()
@@ -362,11 +414,11 @@ def kill_at_random(place: Place, durations: dict[tuple[str, ...], float], seeds:
         except subprocess.TimeoutExpired:
             pass
         try:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill(process)
         except ProcessLookupError:
             assert process.returncode == 0
         process.communicate()
-        about = f"seed {seed}: {command[2:]} killed after {delay:.3f} s"
+        about = f"seed {seed}: {command[1:]} killed after {delay:.3f} s"
         assert wait_until(lambda mark=mark: not alive(mark), _PATIENCE), f"{about} left {alive(mark)}"
         assert _difference(before, place.state()) == {}, about
         assert list(place.temporary.iterdir()) == [], about
@@ -385,3 +437,198 @@ def test_five_random_kills_leave_nothing(shared: Place, durations: dict[tuple[st
 def test_fifty_random_kills_leave_nothing(shared: Place, durations: dict[tuple[str, ...], float]) -> None:
     """The same, fifty times in a row over the same pool."""
     kill_at_random(shared, durations, range(100, 150), every=10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_to_the_process_alone_leave_nothing(
+    shared: Place, durations: dict[tuple[str, ...], float], number: signal.Signals
+) -> None:
+    """What ends only the process itself, at any moment, ends all that it started."""
+    kill_at_random(shared, durations, range(200, 210), every=5, kill=lambda process: process.send_signal(number))
+
+
+@pytest.mark.parametrize("command", list(RIGHT), ids=["prove", "prove-dirty", "pytest"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_a_signal_during_the_proof_ends_all_of_it(shared: Place, command: tuple[str, ...], number: signal.Signals) -> None:
+    """A daemon, a child and a keeper end with the process; nothing of the user's has changed."""
+    before = shared.state()
+    with shared.held(command) as run:
+        run.process.send_signal(number)
+        done = ended(run.process, run.mark, run.report)
+    assert done.left == {}
+    assert _difference(before, shared.state()) == {}
+    assert list(shared.temporary.iterdir()) == []
+    if number != signal.SIGINT:
+        assert (done.code, done.report) == (-number, {})
+        return
+    assert "Traceback" not in done.out
+    assert "interrupted" in done.out
+    assert done.code == (2 if command is PYTEST else 130)
+    if command is PYTEST:
+        assert "2 passed" in done.out
+
+
+@pytest.mark.parametrize("program", ["launch.py", "keeper.py"])
+@pytest.mark.parametrize("command", [PROVE, PYTEST], ids=["prove", "pytest"])
+def test_a_part_killed_alone_makes_the_fix_undecided(shared: Place, command: tuple[str, ...], program: str) -> None:
+    """The inner pytest or its keeper gone, the run says so, kills what they left, and goes on to its end."""
+    before = shared.state()
+    with shared.held(command) as run:
+        os.kill(run.running(program), signal.SIGKILL)
+        assert wait_until(lambda: "sleep 60 " not in alive(run.mark).values())
+        done = run.end()
+    fix = done.report["fixes"][0]
+    assert (fix["status"], done.report["verdict"]) == ("undecided", "undecided"), done.out
+    assert "killed by SIGKILL" in fix["why"] + "".join(test["why"] for test in fix["tests"])
+    assert done.code == (0 if command is PYTEST else 3)
+    assert done.left == {}
+    assert _difference(before, shared.state()) == {}
+    assert list(shared.temporary.iterdir()) == []
+
+
+def test_three_runs_at_once_are_each_right(shared: Place, tmp_path: Path) -> None:
+    """Each has a slot of its own: two of one kind and one of another mix nothing."""
+    before = shared.state()
+    shared.forget()
+    gate = shared.folder / "gate"
+    gate.touch()
+    commands = (PROVE, PROVE, PROVE_DIRTY)
+    runs = []
+    for number, command in enumerate(commands):
+        report = tmp_path / f"{number}.json"
+        environ = {"BUGSLE_POOL": str(tmp_path / "pool"), "KILL_TEST_GATE": str(gate)}
+        runs.append((*shared.start(_reporting(command, report), **environ), report))
+    for _, mark, _ in runs:
+        assert wait_until(lambda mark=mark: "sleep 60 " in alive(mark).values())
+    gate.unlink()
+    for command, run in zip(commands, runs, strict=True):
+        done = ended(*run)
+        assert (done.code, done.statuses(), done.left) == (0, RIGHT[command], {}), done.out
+        tests = [test["id"] for fix in done.report["fixes"] for test in fix["tests"]]
+        assert tests == ["tests/test_total.py::test_total" if command is PROVE else "tests/test_mean.py::test_mean"]
+    assert sorted(path.name for path in (tmp_path / "pool").glob("*/*.lock")) == ["0.lock", "1.lock", "2.lock"]
+    assert _difference(before, shared.state()) == {}
+
+
+def test_a_slot_stays_locked_while_a_killed_run_still_has_processes(shared: Place, tmp_path: Path) -> None:
+    """What a stopped keeper has not killed yet may still write there: the next run takes another slot."""
+    pool = {"BUGSLE_POOL": str(tmp_path / "pool")}
+    shared.forget()
+    gate = tmp_path / "gate"
+    gate.touch()
+    process, mark = shared.start(PROVE, KILL_TEST_GATE=str(gate), **pool)
+    assert wait_until(lambda: "sleep 60 " in alive(mark).values())
+    keeper = next(pid for pid, command in alive(mark).items() if "keeper.py" in command)
+    os.kill(keeper, signal.SIGSTOP)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    done = shared.complete(PROVE, **pool)
+    assert (done.code, done.statuses()) == (0, RIGHT[PROVE]), done.out
+    assert sorted(path.name for path in (tmp_path / "pool").glob("*/*.lock")) == ["0.lock", "1.lock"]
+    os.kill(keeper, signal.SIGCONT)
+    assert wait_until(lambda: not alive(mark), _PATIENCE), alive(mark)
+    done = shared.complete(PROVE, **pool)
+    assert (done.code, done.statuses()) == (0, RIGHT[PROVE]), done.out
+    assert len(list((tmp_path / "pool").glob("*/*.lock"))) == 2
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, kibibytes: int) -> Iterator[None]:
+    """Mount a file system of this size on a folder, or skip the test."""
+    folder.mkdir(exist_ok=True)
+    words = ["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k,mode=700", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("kibibytes", [8, 60, 100, 150, 200, 300, 400, 500, 600, 1024])
+def test_a_full_disk_under_the_pool_is_named(shared: Place, tmp_path: Path, kibibytes: int) -> None:
+    """Wherever the room ends, the run says where and what to set; with enough room it is right."""
+    pool = tmp_path / "pool"
+    before = shared.state()
+    shared.forget()
+    with small_disk(pool, kibibytes):
+        done = shared.complete(PROVE_DIRTY, BUGSLE_POOL=str(pool))
+    assert done.left == {}
+    assert "Traceback" not in done.out
+    assert _difference(before, shared.state()) == {}
+    assert list(shared.temporary.iterdir()) == []
+    if done.code == 0:
+        assert done.statuses() == RIGHT[PROVE_DIRTY]
+        return
+    assert done.code == 4
+    assert f"no space left in {pool}" in done.out
+    assert "BUGSLE_POOL" in done.out
+
+
+def test_a_pool_that_ran_full_serves_again(shared: Place, tmp_path: Path) -> None:
+    """What a full disk cut off is made anew once there is room."""
+    pool = tmp_path / "pool"
+    with small_disk(pool, 100):
+        for kibibytes in (200, 400, 16_384):
+            shared.forget()
+            done = shared.complete(PROVE_DIRTY, BUGSLE_POOL=str(pool))
+            assert done.code == 4, done.out
+            subprocess.run(["mount", "-o", f"remount,size={kibibytes}k", str(pool)], check=True)
+        done = shared.complete(PROVE_DIRTY, BUGSLE_POOL=str(pool))
+        assert (done.code, done.statuses()) == (0, RIGHT[PROVE_DIRTY]), done.out
+
+
+def test_a_full_disk_is_told_in_the_summary_of_pytest(shared: Place, tmp_path: Path) -> None:
+    """The session's own tests count; the gate says that it judged nothing, and why."""
+    shared.forget()
+    with small_disk(tmp_path / "pool", 40):
+        done = shared.complete(PYTEST, BUGSLE_POOL=str(tmp_path / "pool"))
+    assert "2 passed" in done.out
+    assert "BUG001 nothing was judged: no space left in" in done.out
+    assert done.report["verdict"] == "undecided"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_proof_is_judged_though_it_cannot_be_kept(shared: Place, begun: bool) -> None:
+    """No room for `.bugsle`: the answer is the same, and nothing half-written stands there."""
+    shared.forget()
+    folder = shared.repo.top / ".bugsle"
+    with small_disk(folder, 8):
+        if begun:
+            (folder / ".gitignore").write_text("*\n")
+        with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 4096)
+        done = shared.complete(PROVE)
+        assert (done.code, done.statuses()) == (0, RIGHT[PROVE]), done.out
+        left = {path.name: path.stat().st_size for path in folder.iterdir() if path.name != "filler"}
+    assert left.get(".gitignore", 2) == 2
+    assert left.get("cache.db", 0) == 0
+    assert set(left) <= {".gitignore", "cache.db"}
+
+
+@pytest.mark.parametrize("command", list(RIGHT), ids=["prove", "prove-dirty", "pytest"])
+def test_a_read_only_checkout_is_judged(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Nothing in it can be written: what is kept goes to the user's cache, and all is as before."""
+    words = () if os.geteuid() else _POWERLESS
+    if words and shutil.which(words[0]) is None:
+        pytest.skip("root may write everywhere, and cannot give that up here")
+    place = build(tmp_path)
+    try:
+        for here, _, files in os.walk(place.repo.top):
+            for name in (*files, "."):
+                path = Path(here, name)
+                if not path.is_symlink():
+                    path.chmod(path.stat().st_mode & ~0o222)
+        before = place.state()
+        report = tmp_path / "report.json"
+        process, mark = place.start((*words, *_reporting(command, report)), BUGSLE_POOL="")
+        done = ended(process, mark, report)
+        assert (done.code, done.statuses(), done.left) == (0, RIGHT[command], {}), done.out
+        assert _difference(before, place.state()) == {}
+        assert not (place.repo.top / ".bugsle").exists()
+        assert [path.name for path in (tmp_path / "cache/bugsle/state").glob("*/cache.db")] == ["cache.db"]
+    finally:
+        for here, _, _ in os.walk(place.repo.top):
+            os.chmod(here, 0o700)

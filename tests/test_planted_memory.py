@@ -48,7 +48,7 @@ def test_a_proof_ends_with_what_it_is_made_of(repo: Repo) -> None:
     for path in ("tests/test_a.py", "src/pkg/a.py", "src/pkg/b.py", "tests/conftest.py", "pyproject.toml"):
         old = repo.read(path) if (repo.top / path).exists() else ""
         repo.commit("chore: a comment", {path: (old + "\n# a comment\n").encode()})
-        said = bugsle(repo, "prove", "main..HEAD", "--budget", "1.5")
+        said = bugsle(repo, "prove", "main..HEAD", "--budget", "0.5")
         assert _runs(said)[1] == 0, path
 
 

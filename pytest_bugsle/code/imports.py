@@ -126,11 +126,20 @@ def importers(path: str, sources: Mapping[str, bytes], listing: Collection[str])
     )
 
 
+def imported_by(path: str, source: bytes, listing: Collection[str]) -> frozenset[str]:
+    """Give the dotted names that the file at `path` imports, relative ones resolved by its place."""
+    own = module_name(path, listing)
+    return imported_modules(source, own[1] if own else None, package=is_package(path))
+
+
+def imports_any(found: Collection[str], names: Collection[str]) -> bool:
+    """Say whether imported names are among `names`, or inside one of them."""
+    return any(name in names or any(name.startswith(f"{wanted}.") for wanted in names) for name in found)
+
+
 def imports(path: str, source: bytes, listing: Collection[str], names: Collection[str]) -> bool:
     """Say whether the text in `path` imports one of the modules `names`, or something inside one."""
-    own = module_name(path, listing)
-    found = imported_modules(source, own[1] if own else None, package=is_package(path))
-    return any(name in names or any(name.startswith(f"{wanted}.") for wanted in names) for name in found)
+    return imports_any(imported_by(path, source, listing), names)
 
 
 def _module_parts(path: str) -> list[str] | None:

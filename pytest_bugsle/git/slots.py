@@ -26,6 +26,7 @@ VARIABLE = "BUGSLE_POOL"
 _MOST_SLOTS = 64
 _UNUSED_SECONDS = 14 * 86400
 _SWEEP_SECONDS = 86400
+_LITTLE_ROOM = 1024 * 1024
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FULL_SAID = ("No space left on device", "Disk quota exceeded", "File too large")
 
@@ -177,6 +178,13 @@ def remove(path: Path) -> None:
                 raise
 
 
+def _is_nearly_full(root: Path) -> bool:
+    try:
+        return shutil.disk_usage(root).free < _LITTLE_ROOM
+    except OSError:
+        return False
+
+
 def make_writable(path: Path) -> None:
     """Give ourselves all rights on the folders below, without following links."""
     path.chmod(0o700)
@@ -193,7 +201,8 @@ def explained(root: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ProgramError) as error:
-        if (isinstance(error, OSError) and error.errno in _FULL) or any(said in str(error) for said in _FULL_SAID):
+        full = error.errno in _FULL if isinstance(error, OSError) else any(said in str(error) for said in _FULL_SAID)
+        if full or _is_nearly_full(root):  # git does not always say why it could not write a file
             raise ProgramError(
                 f"no space left in {shown(str(root))}",
                 why="each side of a change is tried in a work tree there",

@@ -57,7 +57,7 @@ def below(path: str, directory: str) -> bool:
     return directory in {"", "."} or path == directory or path.startswith(f"{directory}/")
 
 
-def _parents(path: str) -> Iterator[str]:
+def parents(path: str) -> Iterator[str]:
     """Give the directories above a path, the nearest first, without the top."""
     while path := path.rpartition("/")[0]:
         yield path
@@ -85,7 +85,7 @@ class Directories:
             directory, _, name = path.rpartition("/")
             if self.is_test_module(path):
                 self.tests[directory].add(name)
-                self.tests_below.update(_parents(path))
+                self.tests_below.update(parents(path))
             elif name not in BUILDS | {"__init__.py", "conftest.py"}:
                 self.plain[directory].add(name)
         self._known: dict[str, bool] = {}
@@ -125,15 +125,15 @@ class Directories:
 
     def is_packaged(self, path: str) -> bool:
         """Say whether a file lies in an import package, or in a directory below a source root."""
-        parents = list(_parents(path))
-        if any(directory in self.packages for directory in parents):
+        above = list(parents(path))
+        if any(directory in self.packages for directory in above):
             return True
-        return any(directory in self.source_roots for directory in parents[1:])
+        return any(directory in self.source_roots for directory in above[1:])
 
     def above_package(self, path: str) -> list[str]:
         """Name the directories from the top to a file's topmost package, that one included."""
         names: list[str] = []
-        for directory in reversed(list(_parents(path))):
+        for directory in reversed(list(parents(path))):
             name = directory.rpartition("/")[2]
             if directory in self._shipped or name in self.layout.packages:
                 break
@@ -149,7 +149,7 @@ class Directories:
 
     def test_directory(self, path: str) -> str | None:
         """Give the nearest test directory above a path."""
-        for directory in _parents(path):
+        for directory in parents(path):
             if directory not in self._known:
                 self._known[directory] = self._is_test_directory(directory)
             if self._known[directory]:
@@ -159,10 +159,10 @@ class Directories:
     @cached_property
     def source_roots(self) -> frozenset[str]:
         """The `src` directories that hold modules: of the top and of rootdir, else of each project within."""
-        holding = {d for place in {*self.plain, *self.packages} for d in (place, *_parents(place)) if d}
+        holding = {d for place in {*self.plain, *self.packages} for d in (place, *parents(place)) if d}
         found = {d for d in holding if d.rpartition("/")[2] in SOURCE_ROOTS and d not in self.packages}
         near = {d for d in found if dirname(d) in {"", self.rootdir}}
-        beside_tests = {d for d in found if any(self.tests.get(parent) for parent in _parents(d))}
+        beside_tests = {d for d in found if any(self.tests.get(parent) for parent in parents(d))}
         if near or any(dirname(package) in {"", self.rootdir} for package in self.packages):
             return frozenset(near | {d for d in found - beside_tests if not below(d, self.rootdir)})
         return frozenset(found - beside_tests)
@@ -196,11 +196,11 @@ class Directories:
         return self._may_be_product(path) and not self._among_tests(path)
 
     def _among_tests(self, path: str) -> bool:
-        return any(self._mostly_tests(directory) for directory in _parents(path))
+        return any(self._mostly_tests(directory) for directory in parents(path))
 
     def _skipped(self, path: str) -> bool:
-        asked = max((len(d) for d in _parents(path) if d in self.testpaths), default=0)
-        names = [d.rpartition("/")[2] for d in _parents(path) if len(d) > asked]
+        asked = max((len(d) for d in parents(path) if d in self.testpaths), default=0)
+        names = [d.rpartition("/")[2] for d in parents(path) if len(d) > asked]
         return any(fnmatchcase(name, pattern) for name in names for pattern in self.layout.norecursedirs)
 
     def _configured(self, path: str) -> bool:

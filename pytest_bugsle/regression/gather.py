@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_bugsle.code.imports import imports
+from pytest_bugsle.code.imports import imported_by, imports_any
 from pytest_bugsle.code.syntax import same_code
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.git.diff import changes, line_changes
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from pytest_bugsle.settings import Settings
 
 _CHANGELOG = re.compile(r"(?:^|/)(?:CHANGE|HISTORY|NEWS|RELEASE)[^/]*$", re.IGNORECASE)
+# An import statement, with the names in its brackets; a call that imports by a string.
+_IMPORT = re.compile(
+    rb"^[ \t]*(?:import\b[^\n]*|from\b[^\n(]*(?:\([^)]*\)?)?[^\n]*)|(?:import_module|importorskip|__import__)[^\n]*",
+    re.MULTILINE,
+)
 _SHAPE_FROM = 50
 """Commits of the mainline from which its shape is read."""
 
@@ -68,6 +74,7 @@ class Surveyor:
     settings: Settings
     is_fix: Callable[[Commit], bool | None] | None = None
     _grounds: dict[str, TreeSides] = field(default_factory=dict)
+    _imports: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     def ground(self, tree: str, repo: Repository | None = None) -> TreeSides:
         """Return the layout of a tree; `repo` may be a pool's, which holds more objects."""
@@ -187,6 +194,28 @@ class Surveyor:
                 parts.append(_with_headings(self.repo.blob(change.old_blob), self.repo.blob(change.blob)))
         return "\n".join(parts)
 
+    def _importers(
+        self, repo: Repository, tree: str, listing: Mapping[str, Entry], module: str
+    ) -> Collection[str]:
+        """Return the files of a tree that import `module`: a grep, then the import lines, then the syntax."""
+        word = module.rpartition(".")[2]
+        out = repo.run("grep", "-l", "-z", "-w", "-I", "-F", "-e", word, tree, "--", "*.py", ok=(0, 1))
+        prefix = os.fsencode(f"{tree}:")
+        paths = [os.fsdecode(raw.removeprefix(prefix)) for raw in out.split(b"\0") if raw]
+        known = {path: listing[path].sha for path in paths if path in listing}
+        texts = repo.blobs({sha for path, sha in known.items() if (path, sha) not in self._imports})
+        wanted = re.compile(rb"(?<!\w)" + re.escape(os.fsencode(word)) + rb"(?!\w)")
+        found = []
+        for path, sha in known.items():
+            key = (path, sha)
+            if key not in self._imports:
+                if not any(wanted.search(line) for line in _IMPORT.findall(texts[sha])):
+                    continue
+                self._imports[key] = imported_by(path, texts[sha], listing)
+            if imports_any(self._imports[key], (module,)):
+                found.append(path)
+        return found
+
     def _layout(self, repo: Repository, tree: str, listing: Mapping[str, Entry]) -> Layout:
         configuration, settings = self.configuration, self.settings
         return Layout(
@@ -195,7 +224,7 @@ class Surveyor:
             python_files=configuration.python_files,
             rootdir=self.rootdir,
             norecursedirs=configuration.norecursedirs,
-            importers=lambda module: _importers(repo, tree, listing, module),
+            importers=lambda module: self._importers(repo, tree, listing, module),
             inifile=self.inifile,
             packages=_packages(repo, listing, self.rootdir),
             source=settings.source,
@@ -208,18 +237,6 @@ def _relative(path: Path, top: Path) -> str | None:
         return path.resolve().relative_to(top.resolve()).as_posix()
     except ValueError:
         return None
-
-
-def _importers(repo: Repository, tree: str, listing: Mapping[str, Entry], module: str) -> Collection[str]:
-    """Return the files of a tree that import `module`: a grep first, then the import statements."""
-    word = module.rpartition(".")[2]
-    out = repo.run("grep", "-l", "-z", "-w", "-I", "-F", "-e", word, tree, "--", "*.py", ok=(0, 1))
-    prefix = f"{tree}:".encode()
-    paths = [raw.removeprefix(prefix).decode("utf-8", "surrogateescape") for raw in out.split(b"\0") if raw]
-    sources = repo.blobs({listing[path].sha for path in paths if path in listing})
-    return [
-        path for path in paths if path in listing and imports(path, sources[listing[path].sha], listing, (module,))
-    ]
 
 
 def _packages(repo: Repository, listing: Mapping[str, Entry], rootdir: str) -> tuple[str, ...]:

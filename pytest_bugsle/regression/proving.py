@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from pytest_bugsle.regression import linking
 from pytest_bugsle.regression.proof import Case, Pair, describe, judge
 from pytest_bugsle.regression.reach import reach_of
 from pytest_bugsle.regression.runs import Runs
-from pytest_bugsle.regression.sides import Side, is_native
+from pytest_bugsle.regression.sides import is_native, is_prose
 from pytest_bugsle.regression.trees import Conflict, Difference, lay_out
 from pytest_bugsle.results import FixResult, TestResult
 from pytest_bugsle.runner.environment import interpreter_facts
@@ -159,7 +160,7 @@ def _experiment(surveyor: Surveyor, planned: PlannedFix, terms: Terms) -> _Exper
 
 def _weighty(sides: TreeSides) -> dict[str, Entry]:
     """Return what of a tree can decide a proof: all but documents and the like."""
-    return {path: entry for path, entry in sides.listing.items() if sides.side(path) is not Side.NEUTRAL}
+    return {path: entry for path, entry in sides.listing.items() if not is_prose(path, sides.layout)}
 
 
 def _key(experiment: _Experiment, terms: Terms) -> str:
@@ -236,7 +237,8 @@ def _run(
             continue
         results[key] = _written_down(experiment, proof)
         if experiment.key and proof.keep and results[key].status != "undecided":
-            terms.cache.put(_ROOM, experiment.key, msgspec.json.encode(results[key]))
+            with suppress(UnicodeEncodeError):  # a name that is no UTF-8: asked again next time
+                terms.cache.put(_ROOM, experiment.key, msgspec.json.encode(results[key]))
     return results
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_bugsle.git import slots
 from pytest_bugsle.runner import environment, inner
 from pytest_bugsle.runner.configuration import read_configuration
 from pytest_bugsle.runner.outcome import Request, Run
@@ -109,7 +110,8 @@ class Runs:
             keep_open=(self.pool.lock,),
         )
         self.say(f"{first.side} {grounds[0].tree[:7]}: {len(request.selectors)} selections")
-        run = inner.run(request)
+        with slots.explained(self.pool.root):
+            run = inner.run(request)
         self.seconds += run.seconds
         self.started += 1
         self.dropped.update(run.dropped)

@@ -29,7 +29,7 @@ from functools import cached_property
 from posixpath import dirname
 
 from pytest_bugsle.code.imports import module_names
-from pytest_bugsle.regression.directories import BUILDS, DOCS, SHOWN, Directories, below, matches
+from pytest_bugsle.regression.directories import BUILDS, DOCS, SHOWN, Directories, below, matches, parents
 
 
 class Side(StrEnum):
@@ -102,6 +102,17 @@ def classify(path: str, layout: Layout) -> Side:
 def is_native(path: str) -> bool:
     """Say whether a file takes effect only when an extension is built from it."""
     return path.endswith(_NATIVE)
+
+
+def is_prose(path: str, layout: Layout) -> bool:
+    """Say by its name alone whether a file is neutral; what stands among tests may be their data.
+
+    Telling the side of every file of a tree would cost an import look-up for each doubtful one.
+    """
+    if path.startswith("."):
+        return True
+    among_tests = any(layout.tree.tests_below[directory] for directory in parents(path))
+    return path.endswith(_PROSE) and not among_tests
 
 
 def in_scope(path: str, layout: Layout) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +24,7 @@ __all__ = ["Error", "Facts", "Frame", "Outcome", "Request", "Run", "Selector", "
 _TAIL = 16_384
 _IDLE = 60.0  # an import or a session's end may take longer than any one test
 _GRACE = 10.0
+_NO_ROOM = 65_536
 
 
 def run(request: Request) -> Run:
@@ -224,6 +227,7 @@ def _attempt(
         "deadline": max(0.1, merged.until - time.monotonic()),
     }
     ended, code = _keep(spec, stage, env)
+    _check_room(stage)
     session = records.read(stage.records.read_bytes() if stage.records.exists() else b"")
     stack = stage.stack.read_bytes().decode("utf-8", "replace") if stage.stack.exists() else ""
     return session, _Attempt(ended, code, stack, _tail(stage.output))
@@ -265,17 +269,25 @@ def _keep(spec: dict[str, object], stage: staging.Stage, env: dict[str, str]) ->
             process.wait()
         if process.returncode:
             keeper.kill_marked(f"{environment.TEMPORARY}={spec['temporary']}", process.pid)
+            keeper.clear(str(spec["temporary"]))
     try:
         result = json.loads(stage.result.read_text("utf-8"))
     except (OSError, ValueError):
         if process.returncode < 0:  # a test can kill its keeper, too
             return "exit", process.returncode
+        _check_room(stage)
         raise ProgramError(
             f"the inner pytest of {spec['cwd']!r} could not be started or watched",
             why=_tail(complaints).strip().rpartition("\n")[2],
             hint=f"try it by hand: {stage.request.python} -m pytest",
         ) from None
     return str(result["ended"]), result["code"]
+
+
+def _check_room(stage: staging.Stage) -> None:
+    """Raise where the disk is full: what was recorded there may be cut off, and tests fail by it."""
+    if shutil.disk_usage(stage.folder).free < _NO_ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(stage.folder))
 
 
 def _run_directly(spec: dict[str, object], stage: staging.Stage, env: dict[str, str]) -> tuple[str, int | None]:
