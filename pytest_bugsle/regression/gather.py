@@ -74,6 +74,7 @@ class Surveyor:
     settings: Settings
     is_fix: Callable[[Commit], bool | None] | None = None
     _grounds: dict[str, TreeSides] = field(default_factory=dict)
+    _import_lines: dict[str, bytes] = field(default_factory=dict)
     _imports: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     def ground(self, tree: str, repo: Repository | None = None) -> TreeSides:
@@ -203,16 +204,17 @@ class Surveyor:
         prefix = os.fsencode(f"{tree}:")
         paths = [os.fsdecode(raw.removeprefix(prefix)) for raw in out.split(b"\0") if raw]
         known = {path: listing[path].sha for path in paths if path in listing}
-        texts = repo.blobs({sha for path, sha in known.items() if (path, sha) not in self._imports})
+        texts = repo.blobs({sha for sha in known.values() if sha not in self._import_lines})
+        for sha, text in texts.items():
+            self._import_lines[sha] = b"\n".join(_IMPORT.findall(text))
         wanted = re.compile(rb"(?<!\w)" + re.escape(os.fsencode(word)) + rb"(?!\w)")
         found = []
         for path, sha in known.items():
-            key = (path, sha)
-            if key not in self._imports:
-                if not any(wanted.search(line) for line in _IMPORT.findall(texts[sha])):
-                    continue
-                self._imports[key] = imported_by(path, texts[sha], listing)
-            if imports_any(self._imports[key], (module,)):
+            if not wanted.search(self._import_lines[sha]):
+                continue
+            if (path, sha) not in self._imports:
+                self._imports[path, sha] = imported_by(path, texts.get(sha) or repo.blob(sha), listing)
+            if imports_any(self._imports[path, sha], (module,)):
                 found.append(path)
         return found
 
