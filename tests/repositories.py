@@ -183,7 +183,9 @@ def bugsle(repo: Repo | Path, *args: str, report: bool = True, **environ: str) -
     return Said(code, out.getvalue().decode(), err.getvalue().decode(), _report(path))
 
 
-def run_pytest(repo: Repo | Path, *args: str, cwd: Path | None = None, on: bool = True, **environ: str) -> Said:
+def run_pytest(
+    repo: Repo | Path, *args: str, cwd: Path | None = None, on: bool = True, **environ: str
+) -> Said:
     """Run `pytest --bugsle` in a repository, in a process of its own; no plugin that shuffles."""
     top = repo.top if isinstance(repo, Repo) else repo
     path = top.parent / "report.json"
@@ -253,6 +255,9 @@ def unguarded(top: Path, *, configuration: str = CONFIGURATION) -> Repo:
     repo.branch("work")
     repo.commit(
         "fix: b is wrong\n\nFixes #43\n",
-        {"src/pkg/b.py": RIGHT, "tests/test_b.py": "from pkg.b import answer\n\n\ndef test_b():\n    assert answer() < 2\n"},
+        {
+            "src/pkg/b.py": RIGHT,
+            "tests/test_b.py": "from pkg.b import answer\n\n\ndef test_b():\n    assert answer() < 2\n",
+        },
     )
     return repo

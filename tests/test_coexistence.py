@@ -29,13 +29,16 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
         start={"src/pkg/a.py": WRONG, "src/pkg/b.py": WRONG, ".gitignore": ".coverage*\n.pytest_cache\n"},
     )
     repo.branch("work")
-    marked = guard("a", above="@pytest.mark.regression('#42')\n@pytest.mark.parametrize('it', [1, 2])\n").replace(
-        "test_a()", "test_a(it)"
-    )
+    marked = guard(
+        "a", above="@pytest.mark.regression('#42')\n@pytest.mark.parametrize('it', [1, 2])\n"
+    ).replace("test_a()", "test_a(it)")
     repo.commit("fix: a is wrong\n\nFixes #42\n", {"src/pkg/a.py": RIGHT, "tests/test_a.py": marked})
     repo.commit(
         "fix: b is wrong (#43)",
-        {"src/pkg/b.py": RIGHT, "tests/test_b.py": "from pkg.b import answer\n\ndef test_b():\n    assert answer() < 2\n"},
+        {
+            "src/pkg/b.py": RIGHT,
+            "tests/test_b.py": "from pkg.b import answer\n\ndef test_b():\n    assert answer() < 2\n",
+        },
     )
     return repo
 
@@ -73,7 +76,9 @@ def test_company_changes_no_verdict(repo: Repo, alone: dict[str, object], args: 
 
 
 @pytest.mark.parametrize("args", [(), ("-n", "2")], ids=["alone", "xdist"])
-def test_junit_of_pytest_itself_names_bugs_and_links(repo: Repo, tmp_path: Path, args: tuple[str, ...]) -> None:
+def test_junit_of_pytest_itself_names_bugs_and_links(
+    repo: Repo, tmp_path: Path, args: tuple[str, ...]
+) -> None:
     """`--junitxml` holds `bugsle_bug` and `bugsle_link` as properties of the linked tests."""
     path = tmp_path / "junit.xml"
     run_pytest(repo, f"--junitxml={path}", *args)
@@ -104,7 +109,11 @@ HEAVY = ("msgspec", "click", "coverage", "sqlite3", "scipy", "numpy", "hypothesi
 
 def _loaded(folder: Path, *args: str) -> set[str]:
     path = folder / "modules.json"
-    plain = [argument for name in ("randomly", "cov", "pytest_cov", "xdist", "hypothesispytest", "rerunfailures") for argument in ("-p", f"no:{name}")]
+    plain = [
+        argument
+        for name in ("randomly", "cov", "pytest_cov", "xdist", "hypothesispytest", "rerunfailures")
+        for argument in ("-p", f"no:{name}")
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plain, "-p", "spy", *args],
         cwd=folder,
@@ -119,7 +128,9 @@ def _loaded(folder: Path, *args: str) -> set[str]:
 def test_installed_but_off_nothing_of_it_is_loaded(tmp_path: Path) -> None:
     """After the session, only the plugin and its hook specifications are there, and nothing heavy that they brought."""
     (tmp_path / "spy.py").write_text(dedent(SPY))
-    (tmp_path / "test_it.py").write_text("import pytest\n\n@pytest.mark.regression('#1')\ndef test_it():\n    pass\n")
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n\n@pytest.mark.regression('#1')\ndef test_it():\n    pass\n"
+    )
     without = _loaded(tmp_path, "-p", "no:bugsle", "-o", "markers=regression")
     loaded = _loaded(tmp_path)
     own = {name for name in loaded if name.partition(".")[0] == "pytest_bugsle"}

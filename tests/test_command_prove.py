@@ -46,7 +46,7 @@ def test_a_range_and_a_commit_together_are_wrong_usage(repo: Repo) -> None:
 
 def test_what_follows_two_dashes_is_for_pytest(repo: Repo) -> None:
     """It is no commit, and reaches the inner pytest."""
-    said = bugsle(repo, "prove", "HEAD", "--", "-k", "nothing_of_it")
+    said = bugsle(repo, "prove", "HEAD", "--", "-p", "no_such_plugin")
     assert said.status("Change b") == "undecided"
     said = bugsle(repo, "prove", "HEAD", "--", "--no-such-option")
     assert any("--no-such-option" in note for note in said.report["notes"])
@@ -74,7 +74,11 @@ def test_an_interpreter_without_pytest_is_named(repo: Repo, tmp_path_factory: py
 def test_warn_says_the_same_and_exits_with_success(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The verdict is kept."""
     configuration = CONFIGURATION + '\n    [tool.bugsle]\n    mode = "warn"\n'
-    repo = Repo(tmp_path_factory.mktemp("warn") / "project", configuration=configuration, start={"src/pkg/a.py": WRONG})
+    repo = Repo(
+        tmp_path_factory.mktemp("warn") / "project",
+        configuration=configuration,
+        start={"src/pkg/a.py": WRONG},
+    )
     repo.commit("fix: a", {"src/pkg/a.py": RIGHT})
     said = bugsle(repo, "prove", "HEAD")
     assert (said.code, said.report["verdict"]) == (0, "fail")

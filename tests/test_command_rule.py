@@ -22,10 +22,14 @@ def test_a_rule_has_a_page(tmp_path: Path, word: str) -> None:
     """What, why, how to mend and how to switch off."""
     said = bugsle(tmp_path, "rule", word)
     assert said.code == 0
-    assert all(part in said.out for part in ("BUG102", "What.", "Why.", "How to mend.", "How to switch it off."))
+    assert all(
+        part in said.out for part in ("BUG102", "What.", "Why.", "How to mend.", "How to switch it off.")
+    )
 
 
-@pytest.mark.parametrize(("word", "near"), [("BUG1021", "BUG102"), ("fix-without-tests", "fix-without-test"), ("\x1b[31m", "")])
+@pytest.mark.parametrize(
+    ("word", "near"), [("BUG1021", "BUG102"), ("fix-without-tests", "fix-without-test"), ("\x1b[31m", "")]
+)
 def test_an_unknown_rule_names_the_nearest(tmp_path: Path, word: str, near: str) -> None:
     """Exit code 2, and nothing raw on the terminal."""
     said = bugsle(tmp_path, "rule", word)

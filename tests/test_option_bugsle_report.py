@@ -50,7 +50,9 @@ def test_an_unknown_format_is_a_usage_error(repo: Repo, target: str) -> None:
     assert "json" in said.err
 
 
-def test_a_report_that_cannot_be_written_costs_neither_the_others_nor_the_summary(repo: Repo, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_costs_neither_the_others_nor_the_summary(
+    repo: Repo, tmp_path: Path
+) -> None:
     """The trouble is said, and the verdict stands."""
     gone = tmp_path / "gone"
     gone.mkdir()

@@ -16,7 +16,9 @@ def _module(name: str, value: str = "0") -> dict[str, str]:
 
 
 def _test(name: str, value: str = "1", function: str = "answer") -> dict[str, str]:
-    return {f"tests/test_{name}.py": f"from pkg.{name} import {function}\n\ndef test_it():\n    assert {function}() == {value}\n"}
+    return {
+        f"tests/test_{name}.py": f"from pkg.{name} import {function}\n\ndef test_it():\n    assert {function}() == {value}\n"
+    }
 
 
 _LONG = """\
@@ -46,7 +48,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Said
     named: dict[str, str] = {}
     repo.branch("work")
 
-    repo.change("fix: the first half of it\n\nFixes #70\n", "src/pkg/split.py", "first():\n    return 0", "first():\n    return 1")
+    repo.change(
+        "fix: the first half of it\n\nFixes #70\n",
+        "src/pkg/split.py",
+        "first():\n    return 0",
+        "first():\n    return 1",
+    )
     repo.change("feat: third counts", "src/pkg/split.py", "third():\n    return 0", "third():\n    return 3")
     named["split"] = repo.change(
         "fix: the second half of it\n\nFixes #70\n",
@@ -68,15 +75,21 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Said
     repo.commit("wip", {"src/pkg/merged.py": "def answer():\n    return 2\n"})
     repo.commit("more", {**_module("merged", "1"), **_test("merged")})
     repo.switch("work")
-    named["merged"] = repo.merge("topic", "Merge pull request #7 from ada/topic\n\nFix wrong answer of merged\n")
+    named["merged"] = repo.merge(
+        "topic", "Merge pull request #7 from ada/topic\n\nFix wrong answer of merged\n"
+    )
 
-    named["reverted"] = repo.commit("fix: reverted answer (#73)", {**_module("reverted", "1"), **_test("reverted")})
+    named["reverted"] = repo.commit(
+        "fix: reverted answer (#73)", {**_module("reverted", "1"), **_test("reverted")}
+    )
     named["revert"] = repo.commit(
         f'Revert "fix: reverted answer (#73)"\n\nThis reverts commit {named["reverted"]}.\n',
         {**_module("reverted", "0"), "tests/test_reverted.py": None},
     )
 
-    named["rearmed"] = repo.commit("fix: rearmed answer (#74)", {**_module("rearmed", "1"), **_test("rearmed")})
+    named["rearmed"] = repo.commit(
+        "fix: rearmed answer (#74)", {**_module("rearmed", "1"), **_test("rearmed")}
+    )
     away = repo.commit(
         f'Revert "fix: rearmed answer (#74)"\n\nThis reverts commit {named["rearmed"]}.\n',
         {**_module("rearmed", "0"), "tests/test_rearmed.py": None},
@@ -102,12 +115,15 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Said
         "first():\n    return 1",
         _test("over", "1", "first"),
     )
-    repo.change("refactor: over is written anew", "src/pkg/over.py", "    return 1\n", "    one = 1\n    return one\n")
+    repo.change(
+        "refactor: over is written anew", "src/pkg/over.py", "    return 1\n", "    one = 1\n    return one\n"
+    )
 
     named["moved"] = repo.commit("fix: moved answer (#77)", {**_module("moved", "1"), **_test("moved")})
     repo.git("mv", "src/pkg/moved.py", "src/pkg/elsewhere.py")
     repo.commit(
-        "refactor: move it", {"tests/test_moved.py": repo.read("tests/test_moved.py").replace("pkg.moved", "pkg.elsewhere")}
+        "refactor: move it",
+        {"tests/test_moved.py": repo.read("tests/test_moved.py").replace("pkg.moved", "pkg.elsewhere")},
     )
 
     named["gone"] = repo.commit("fix: gone answer (#78)", {**_module("gone", "1"), **_test("gone")})
@@ -183,7 +199,9 @@ def test_a_fix_that_was_written_over_is_judged_at_its_own_commit(told: tuple[dic
     named, said = told
     fix = said.fix(named["over"])
     assert (fix["status"], fix["judged_at"]) == ("proven", "commit")
-    assert "judged at its own commit: src/pkg/over.py was changed again where the fix changed it" in fix["why"]
+    assert (
+        "judged at its own commit: src/pkg/over.py was changed again where the fix changed it" in fix["why"]
+    )
 
 
 def test_a_fix_is_followed_to_where_its_file_was_moved(told: tuple[dict[str, str], Said]) -> None:

@@ -54,6 +54,8 @@ def test_a_project_rewrites_a_finding(tmp_path: Path) -> None:
 def test_a_project_adds_lines_to_the_section(tmp_path: Path) -> None:
     """`pytest_bugsle_report` sees the whole result, and its lines are escaped like all others."""
     repo = guarded(tmp_path / "project")
-    hook = "def pytest_bugsle_report(result):\n    return [f'ours: {result.counts.proven} proven \\x1b[31m']\n"
+    hook = (
+        "def pytest_bugsle_report(result):\n    return [f'ours: {result.counts.proven} proven \\x1b[31m']\n"
+    )
     repo.commit("chore: a hook", {"conftest.py": hook})
     assert "ours: 1 proven \\x1b[31m" in run_pytest(repo).out

@@ -10,7 +10,16 @@ import pytest
 from repositories import RIGHT, WRONG, Repo, Said, bugsle, clean_environment, run_pytest
 
 SUBJECT = "fix: \x1b[2J\x1b]0;owned\x07 ::error::boo <script>alert(1)</script> \u202e \x9b31m $(touch owned) `id` | x (#1)"
-NAMES = ("with space.py", "quo'te\".py", "new\nline.py", "-dash.py", "star*.py", "::error::.py", "ü.py", "\x1b[31m.py")
+NAMES = (
+    "with space.py",
+    "quo'te\".py",
+    "new\nline.py",
+    "-dash.py",
+    "star*.py",
+    "::error::.py",
+    "ü.py",
+    "\x1b[31m.py",
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +56,11 @@ def test_nothing_raw_reaches_the_terminal(said: Said) -> None:
 
 def test_the_hostile_fix_is_judged_like_any_other(said: Said) -> None:
     """Words in a message change no verdict and run nothing."""
-    (fix,) = [fix for fix in said.report["fixes"] if fix["subject"].startswith("fix: \x1b") or "owned" in fix["subject"]]
+    (fix,) = [
+        fix
+        for fix in said.report["fixes"]
+        if fix["subject"].startswith("fix: \x1b") or "owned" in fix["subject"]
+    ]
     assert fix["status"] == "proven"
     assert len(fix["tests"]) == 2
 
@@ -67,7 +80,10 @@ def test_every_report_is_well_formed(repo: Repo, tmp_path: Path, form: str) -> N
     path = tmp_path / f"report.{form}"
     bugsle(repo, "prove", "--report", f"{form}:{path}", "main..HEAD", report=False)
     raw = path.read_bytes()
-    assert b"\x1b" not in raw and b"<script>" not in raw.replace(b"\\u003cscript", b"") or form in ("json", "sarif")
+    assert (b"\x1b" not in raw and b"<script>" not in raw.replace(b"\\u003cscript", b"")) or form in (
+        "json",
+        "sarif",
+    )
     assert b"\x1b" not in raw
     text = raw.decode("utf-8")
     if form in ("json", "sarif"):

@@ -10,14 +10,27 @@ import time
 from pathlib import Path
 
 import pytest
-from repositories import CONFIGURATION, RIGHT, WRONG, Repo, clean_environment, guard, guarded, run_pytest, unguarded
+from repositories import (
+    CONFIGURATION,
+    RIGHT,
+    WRONG,
+    Repo,
+    clean_environment,
+    guard,
+    guarded,
+    run_pytest,
+    unguarded,
+)
 
 
 @pytest.fixture(scope="module")
 def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     """A proven fix, and a test of something else."""
     repo = guarded(tmp_path_factory.mktemp("partial") / "project")
-    repo.commit("test: another", {"tests/test_other.py": "import pytest\n\n@pytest.mark.slow\ndef test_other():\n    pass\n"})
+    repo.commit(
+        "test: another",
+        {"tests/test_other.py": "import pytest\n\n@pytest.mark.slow\ndef test_other():\n    pass\n"},
+    )
     return repo
 
 
@@ -42,7 +55,9 @@ def test_a_fix_whose_tests_were_left_out_is_not_in_this_run(repo: Repo, args: tu
     assert "not in this run" in said.out
 
 
-@pytest.mark.parametrize("args", [("-k", "test_a"), ("tests/test_a.py::test_a",), ("tests",), (".",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "args", [("-k", "test_a"), ("tests/test_a.py::test_a",), ("tests",), (".",)], ids=" ".join
+)
 def test_a_fix_whose_tests_were_collected_is_judged(repo: Repo, args: tuple[str, ...]) -> None:
     """A part of the suite is enough, where it holds the linked tests."""
     assert run_pytest(repo, *args).status("fix: a") == "proven"
@@ -58,7 +73,9 @@ def test_last_failed_is_a_partial_run(tmp_path: Path) -> None:
     assert said.status("fix: a") == "not-in-run"
 
 
-@pytest.mark.parametrize("option", ['"-m", "not slow"', '"-k", "not test_other"', '"--ignore=tests/test_other.py"'], ids=str)
+@pytest.mark.parametrize(
+    "option", ['"-m", "not slow"', '"-k", "not test_other"', '"--ignore=tests/test_other.py"'], ids=str
+)
 def test_what_every_run_leaves_out_makes_no_partial_run(tmp_path: Path, option: str) -> None:
     """Options in the configuration file are not the user's choice of a part: a fix without a test is still found."""
     configuration = CONFIGURATION.replace("addopts = [", f"addopts = [{option}, ")
@@ -91,7 +108,9 @@ def test_a_failed_gate_raises_success_to_failure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "code"), [(("--no-such-option",), 4), (("tests/nowhere.py",), 4), (("tests/test_broken.py",), 2)], ids=str
+    ("args", "code"),
+    [(("--no-such-option",), 4), (("tests/nowhere.py",), 4), (("tests/test_broken.py",), 2)],
+    ids=str,
 )
 def test_other_exit_codes_are_left_alone(repo: Repo, args: tuple[str, ...], code: int) -> None:
     """Wrong usage and a session that broke off are said, not judged."""

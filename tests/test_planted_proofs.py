@@ -146,7 +146,9 @@ def _plant(repo: Repo) -> dict[str, str]:
         "src/pkg/limits.py",
         "> 0.9",
         ">= 0.9",
-        {"tests/test_limits.py": "from pkg.limits import is_full\n\ndef test_full():\n    assert is_full(99, 100)\n"},
+        {
+            "tests/test_limits.py": "from pkg.limits import is_full\n\ndef test_full():\n    assert is_full(99, 100)\n"
+        },
     )
     named["one"] = repo.commit(
         "fix: small is the wrong way round (#2)",
@@ -160,7 +162,7 @@ def _plant(repo: Repo) -> dict[str, str]:
         "fix: names keep their blanks (#3)",
         "src/pkg/names.py",
         "return name\n",
-        'return name.strip()\n\n\ndef is_clean(name):\n    return clean(name) == name\n',
+        "return name.strip()\n\n\ndef is_clean(name):\n    return clean(name) == name\n",
         {
             "tests/test_names.py": """
                 from pkg.names import is_clean
@@ -230,7 +232,9 @@ def _plant(repo: Repo) -> dict[str, str]:
         "src/pkg/table.py",
         '"feb": 30',
         '"feb": 28',
-        {"tests/test_table.py": "from pkg.table import days\n\ndef test_feb():\n    assert days('feb') == 28\n"},
+        {
+            "tests/test_table.py": "from pkg.table import days\n\ndef test_feb():\n    assert days('feb') == 28\n"
+        },
     )
     named["rename"] = repo.commit(
         "fix: nowhere is no place (#9)",
@@ -280,11 +284,19 @@ def _plant(repo: Repo) -> dict[str, str]:
     )
     repo.commit(
         "test: show that double is not double (#14)",
-        {"tests/test_first.py": "from pkg.first import double\n\ndef test_double():\n    assert double(2) == 4\n"},
+        {
+            "tests/test_first.py": "from pkg.first import double\n\ndef test_double():\n    assert double(2) == 4\n"
+        },
     )
-    named["first"] = repo.commit("fix: double adds one (#14)", {"src/pkg/first.py": "def double(x):\n    return x + x\n"})
-    named["lonely"] = repo.commit("fix: lonely counts wrong (#15)", {"src/pkg/lonely.py": "def lonely():\n    return 0\n"})
-    named["docs"] = repo.commit("fix: the manual names a wrong limit (#16)", {"docs/manual.md": "the limit is 90 %\n"})
+    named["first"] = repo.commit(
+        "fix: double adds one (#14)", {"src/pkg/first.py": "def double(x):\n    return x + x\n"}
+    )
+    named["lonely"] = repo.commit(
+        "fix: lonely counts wrong (#15)", {"src/pkg/lonely.py": "def lonely():\n    return 0\n"}
+    )
+    named["docs"] = repo.commit(
+        "fix: the manual names a wrong limit (#16)", {"docs/manual.md": "the limit is 90 %\n"}
+    )
     named["feature"] = repo.commit("feat: a new module", {"src/pkg/fresh.py": "NEW = 1\n"})
     return named
 

@@ -77,7 +77,9 @@ def test_a_detached_head_is_judged(repo: Repo) -> None:
     assert (said.code, said.status("fix: a")) == (0, "proven")
 
 
-@pytest.mark.parametrize("ref", ["nowhere", "-x", "--output=/tmp/x", "HEAD^{tree}", "", "a b", "HEAD:src", "\x1b[31m"], ids=repr)
+@pytest.mark.parametrize(
+    "ref", ["nowhere", "-x", "--output=/tmp/x", "HEAD^{tree}", "", "a b", "HEAD:src", "\x1b[31m"], ids=repr
+)
 def test_what_names_no_commit_is_wrong_usage(repo: Repo, ref: str) -> None:
     """A ref never becomes an option of git's, and is shown with its control characters escaped."""
     asked = [bugsle(repo, "check", f"{ref}..HEAD"), bugsle(repo, "check", f"--explain={ref or 'x y'}")]
@@ -108,7 +110,11 @@ def test_a_git_hook_that_leaks_its_variables_misleads_nobody(repo: Repo, tmp_pat
     """GIT_DIR and GIT_INDEX_FILE of the hook point elsewhere; the repository asked for is judged, and theirs kept."""
     other = Repo(tmp_path / "other")
     index = (other.top / ".git/index").read_bytes()
-    leaked = {"GIT_DIR": str(other.top / ".git"), "GIT_INDEX_FILE": str(other.top / ".git/index"), "GIT_WORK_TREE": str(other.top)}
+    leaked = {
+        "GIT_DIR": str(other.top / ".git"),
+        "GIT_INDEX_FILE": str(other.top / ".git/index"),
+        "GIT_WORK_TREE": str(other.top),
+    }
     said = bugsle(repo, "prove", "main..HEAD", **leaked)
     assert (said.code, said.status("fix: a")) == (0, "proven")
     assert (other.top / ".git/index").read_bytes() == index

@@ -61,7 +61,8 @@ def test_a_flat_layout_is_proven(tmp_path: Path) -> None:
     """The package stands at the top, and no setting tells pytest where."""
     repo = Repo(tmp_path / "project", configuration="", start={"flat/__init__.py": "", "flat/a.py": WRONG})
     repo.commit(
-        "fix: a", {"flat/a.py": RIGHT, "tests/__init__.py": "", "tests/test_a.py": guard("a").replace("pkg", "flat")}
+        "fix: a",
+        {"flat/a.py": RIGHT, "tests/__init__.py": "", "tests/test_a.py": guard("a").replace("pkg", "flat")},
     )
     assert bugsle(repo, "prove", "HEAD").status("fix: a") == "proven"
 
@@ -69,7 +70,9 @@ def test_a_flat_layout_is_proven(tmp_path: Path) -> None:
 def test_a_namespace_package_is_proven(tmp_path: Path) -> None:
     """A package without `__init__.py` is found all the same."""
     repo = Repo(tmp_path / "project", start={"src/space/part/a.py": WRONG})
-    repo.commit("fix: a", {"src/space/part/a.py": RIGHT, "tests/test_a.py": guard("a").replace("pkg", "space.part")})
+    repo.commit(
+        "fix: a", {"src/space/part/a.py": RIGHT, "tests/test_a.py": guard("a").replace("pkg", "space.part")}
+    )
     assert bugsle(repo, "prove", "HEAD").status("fix: a") == "proven"
 
 

@@ -17,7 +17,11 @@ _RIGHT = "def answer():\n    return 1\n"
 
 #: name -> (source with the fault, source with the fix, the body of the test file)
 FAULTS: dict[str, tuple[str, str, str]] = {
-    "skipped": (_WRONG, _RIGHT, "@pytest.mark.skip(reason='not today')\ndef test_it():\n    assert answer() == 1\n"),
+    "skipped": (
+        _WRONG,
+        _RIGHT,
+        "@pytest.mark.skip(reason='not today')\ndef test_it():\n    assert answer() == 1\n",
+    ),
     "skips": (
         "READY = 0\n" + _WRONG,
         "READY = 1\n" + _RIGHT,
@@ -31,12 +35,18 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         _RIGHT,
         "def test_it():\n    assert answer() == 1\n",
     ),
-    "exits": ("import os\n\ndef answer():\n    os._exit(0)\n", _RIGHT, "def test_it():\n    assert answer() == 1\n"),
+    "exits": (
+        "import os\n\ndef answer():\n    os._exit(0)\n",
+        _RIGHT,
+        "def test_it():\n    assert answer() == 1\n",
+    ),
     "forks": (
         _WRONG,
         _RIGHT,
-        "import os\n\ndef test_it():\n    child = os.fork()\n    if not child:\n        os._exit(answer())\n"
-        "    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1\n",
+        (
+            "import os\n\ndef test_it():\n    child = os.fork()\n    if not child:\n        os._exit(answer())\n"
+            "    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1\n"
+        ),
     ),
     "strays": (
         _WRONG,
@@ -46,20 +56,26 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "writes": (
         _WRONG,
         _RIGHT,
-        "from pathlib import Path\n\ndef test_it():\n    left = Path(__file__).with_name('left.txt')\n"
-        "    assert not left.exists(), 'dirt of another run'\n    left.write_text('x')\n    assert answer() == 1\n",
+        (
+            "from pathlib import Path\n\ndef test_it():\n    left = Path(__file__).with_name('left.txt')\n"
+            "    assert not left.exists(), 'dirt of another run'\n    left.write_text('x')\n    assert answer() == 1\n"
+        ),
     ),
     "overwrites": (
         _WRONG,
         _RIGHT,
-        "from pathlib import Path\n\ndef test_it():\n    assert answer() == 1\n"
-        "    Path(__file__).parents[1].joinpath('src/pkg/overwrites.py').write_text('broken =')\n",
+        (
+            "from pathlib import Path\n\ndef test_it():\n    assert answer() == 1\n"
+            "    Path(__file__).parents[1].joinpath('src/pkg/overwrites.py').write_text('broken =')\n"
+        ),
     ),
     "environment": (
         _WRONG,
         _RIGHT,
-        "from pathlib import Path\n\ndef test_it():\n"
-        "    assert Path(__file__).parents[1].joinpath('.env').read_text() == 'KEY=1'\n    assert answer() == 1\n",
+        (
+            "from pathlib import Path\n\ndef test_it():\n"
+            "    assert Path(__file__).parents[1].joinpath('.env').read_text() == 'KEY=1'\n    assert answer() == 1\n"
+        ),
     ),
     "generated": (
         "from pkg._version import version\n" + _WRONG,
@@ -69,23 +85,29 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "moody": (
         _WRONG,
         _RIGHT,
-        "from pathlib import Path\n\ndef test_it():\n    count = Path(COUNTER + '-moody')\n"
-        "    times = int(count.read_text()) if count.exists() else 0\n"
-        "    if answer() == 0:\n        count.write_text(str(times + 1))\n        assert times % 2 == 1\n",
+        (
+            "from pathlib import Path\n\ndef test_it():\n    count = Path(COUNTER + '-moody')\n"
+            "    times = int(count.read_text()) if count.exists() else 0\n"
+            "    if answer() == 0:\n        count.write_text(str(times + 1))\n        assert times % 2 == 1\n"
+        ),
     ),
     "jumpy": (
         _WRONG,
         _RIGHT,
-        "from pathlib import Path\n\ndef test_it():\n    count = Path(COUNTER + '-jumpy')\n"
-        "    times = int(count.read_text()) if count.exists() else 0\n"
-        "    if answer() == 1:\n        count.write_text(str(times + 1))\n        assert times % 2 == 0\n"
-        "    else:\n        assert False\n",
+        (
+            "from pathlib import Path\n\ndef test_it():\n    count = Path(COUNTER + '-jumpy')\n"
+            "    times = int(count.read_text()) if count.exists() else 0\n"
+            "    if answer() == 1:\n        count.write_text(str(times + 1))\n        assert times % 2 == 0\n"
+            "    else:\n        assert False\n"
+        ),
     ),
     "odd_ids": (
         _WRONG,
         _RIGHT,
-        "@pytest.mark.parametrize('it', ['a b', 'x::y', '[z]', '\\x1b[31m', 'ü', '', 'a/b', 'a\\nb'])\n"
-        "def test_it(it):\n    assert answer() == 1\n",
+        (
+            "@pytest.mark.parametrize('it', ['a b', 'x::y', '[z]', '\\x1b[31m', 'ü', '', 'a/b', 'a\\nb'])\n"
+            "def test_it(it):\n    assert answer() == 1\n"
+        ),
     ),
     "unittest": (
         _WRONG,
@@ -115,7 +137,9 @@ def proven(tmp_path_factory: pytest.TempPathFactory) -> Said:
 
 
 def _rows(said: Said, name: str) -> list[dict[str, str]]:
-    return [test for test in said.fix("fix: wrong")["tests"] if test["id"].startswith(f"tests/test_{name}.py")]
+    return [
+        test for test in said.fix("fix: wrong")["tests"] if test["id"].startswith(f"tests/test_{name}.py")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +194,9 @@ def test_every_parameter_of_a_test_is_a_row_of_its_own(proven: Said) -> None:
     ],
     ids=["skipped", "another id each time"],
 )
-def test_a_fix_whose_only_test_shows_nothing_is_undecided(tmp_path: Path, mark: str, argument: str, why: str) -> None:
+def test_a_fix_whose_only_test_shows_nothing_is_undecided(
+    tmp_path: Path, mark: str, argument: str, why: str
+) -> None:
     """It is no pass: BUG104, nothing judged, exit code 3."""
     repo = Repo(tmp_path / "project", start={"src/pkg/a.py": _WRONG})
     test = f"import pytest\nfrom pkg.a import answer\n\n@pytest.mark.{mark}\ndef test_it({argument}):\n    assert answer()\n"

@@ -7,7 +7,9 @@ from pathlib import Path
 from repositories import CONFIGURATION, RIGHT, WRONG, Repo, Said, bugsle, guard
 
 
-def _judge(top: Path, *, trailer: str = "", waiver: str = "", tested: bool = False, command: str = "prove") -> Said:
+def _judge(
+    top: Path, *, trailer: str = "", waiver: str = "", tested: bool = False, command: str = "prove"
+) -> Said:
     table = f"\n[[tool.bugsle.waivers]]\n{waiver}\n" if waiver else ""
     repo = Repo(top, configuration=CONFIGURATION.replace("    ", "") + table, start={"src/pkg/a.py": WRONG})
     repo.branch("work")
@@ -41,14 +43,17 @@ def test_a_trailer_for_another_rule_waives_nothing(tmp_path: Path) -> None:
 def test_a_waiver_in_the_settings_holds_for_a_bug(tmp_path: Path) -> None:
     """The bug is named in any of its spellings."""
     said = _judge(
-        tmp_path / "project", waiver='rule = "fix-without-test"\nbug = "GH-42"\nreason = "later"\nexpires = 2999-01-01'
+        tmp_path / "project",
+        waiver='rule = "fix-without-test"\nbug = "GH-42"\nreason = "later"\nexpires = 2999-01-01',
     )
     assert (said.code, said.status("fix: a"), said.rules()) == (0, "waived", [])
 
 
 def test_an_expired_waiver_is_an_error(tmp_path: Path) -> None:
     """It waives no more, and says so: BUG002."""
-    said = _judge(tmp_path / "project", waiver='rule = "BUG101"\nbug = "#42"\nreason = "later"\nexpires = 2001-01-01')
+    said = _judge(
+        tmp_path / "project", waiver='rule = "BUG101"\nbug = "#42"\nreason = "later"\nexpires = 2001-01-01'
+    )
     assert (said.code, said.rules()) == (1, ["BUG101", "BUG002"])
     assert "expired on 2001-01-01" in said.out
 
