@@ -117,7 +117,7 @@ def _loaded(folder: Path, *args: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plain, "-p", "spy", *args],
         cwd=folder,
-        env=clean_environment(folder, SPY=str(path), PYTHONPATH=str(folder)),
+        env=clean_environment(folder, SPY=str(path)),
         capture_output=True,
         check=False,
     )

@@ -20,6 +20,9 @@ from typing import Any
 import pytest
 from repositories import CONFIGURATION, Repo, clean_environment
 
+from pytest_bugsle.runner import inner
+from pytest_bugsle.runner.outcome import Request, Selector
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes by /proc")
 
 MARK = "KILL_TEST_MARK"
@@ -63,6 +66,13 @@ _MESS = """
         here = dict(cwd=top, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         for words in ("stash", "tag -f here", "commit -q --allow-empty -m mess", "update-ref -d refs/tags/v1"):
             subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a", *words.split()], **here)
+        if "KILL_TEST_FILL" in os.environ:
+            try:
+                with open(top / "filler", "wb", buffering=0) as filler:
+                    while True:
+                        filler.write(bytes(4096))
+            except OSError:
+                os.truncate(top / "filler", os.path.getsize(top / "filler") - 16384)
         gate = os.environ.get("KILL_TEST_GATE", "")
         while os.path.exists(gate):
             time.sleep(0.01)
@@ -408,6 +418,9 @@ def kill_at_random(
         command = chance.choice(list(RIGHT))
         delay = chance.uniform(0, durations[command])
         place.forget()
+        if seed % 4 == 3:  # the first run ever
+            shutil.rmtree(place.repo.top / ".bugsle", ignore_errors=True)
+            shutil.rmtree(place.folder / "pool", ignore_errors=True)
         process, mark = place.start(command)
         try:
             process.communicate(timeout=delay)
@@ -422,6 +435,8 @@ def kill_at_random(
         assert wait_until(lambda mark=mark: not alive(mark), _PATIENCE), f"{about} left {alive(mark)}"
         assert _difference(before, place.state()) == {}, about
         assert list(place.temporary.iterdir()) == [], about
+        ignores = [path.read_text() for path in place.repo.top.glob(".bugsle/.gitignore")]
+        assert ignores in ([], ["*\n"]), about
         if seed % every == 0:
             done = place.complete(command)
             assert (done.code, done.statuses(), done.left) == (0, RIGHT[command], {}), f"{about}\n{done.out}"
@@ -564,6 +579,37 @@ def test_a_full_disk_under_the_pool_is_named(shared: Place, tmp_path: Path, kibi
     assert done.code == 4
     assert f"no space left in {pool}" in done.out
     assert "BUGSLE_POOL" in done.out
+
+
+def test_a_test_that_fills_the_disk_shows_nothing(shared: Place, tmp_path: Path) -> None:
+    """What is recorded on a full disk may be cut off: it is neither proof nor finding."""
+    shared.forget()
+    with small_disk(tmp_path / "pool", 4096):
+        done = shared.complete(PROVE, BUGSLE_POOL=str(tmp_path / "pool"), KILL_TEST_FILL="1")
+    assert (done.code, done.report["fixes"]) == (4, []), done.out
+    assert f"no space left in {tmp_path / 'pool'}" in done.out
+
+
+def test_a_run_that_ends_on_a_full_disk_is_not_believed(tmp_path: Path) -> None:
+    """The records fitted, perhaps, or just the first of them: no outcome is handed back."""
+    disk = tmp_path / "disk"
+    with small_disk(disk, 4096):
+        for name in ("tree", "scratch"):
+            (disk / name).mkdir()
+        (disk / "tree/test_fill.py").write_text(
+            "import os\n\ndef test_fill():\n    with open('filler', 'wb', buffering=0) as filler:\n        try:\n"
+            "            while True:\n                filler.write(bytes(4096))\n        except OSError:\n"
+            "            filler.truncate(os.path.getsize('filler') - 32768)\n"
+        )
+        request = Request(
+            python=sys.executable,
+            tree=disk / "tree",
+            scratch=disk / "scratch",
+            selectors=(Selector("test_fill.py"),),
+            user_top=tmp_path / "nowhere",
+        )
+        with pytest.raises(OSError, match="No space left on device"):
+            inner.run(request)
 
 
 def test_a_pool_that_ran_full_serves_again(shared: Place, tmp_path: Path) -> None:

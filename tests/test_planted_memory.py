@@ -44,7 +44,9 @@ def test_a_proof_outlives_what_it_is_not_made_of(repo: Repo) -> None:
 
 def test_a_proof_ends_with_what_it_is_made_of(repo: Repo) -> None:
     """A change of any test, source or configuration file asks again."""
-    bugsle(repo, "prove", "main..HEAD")
+    repo.commit("feat: later", {"src/pkg/c.py": "C = 1\n"})
+    assert _runs(bugsle(repo, "prove", "main..HEAD"))[1] == 0
+    assert _runs(bugsle(repo, "prove", "main..HEAD"))[1] == 1
     for path in ("tests/test_a.py", "src/pkg/a.py", "src/pkg/b.py", "tests/conftest.py", "pyproject.toml"):
         old = repo.read(path) if (repo.top / path).exists() else ""
         repo.commit("chore: a comment", {path: (old + "\n# a comment\n").encode()})

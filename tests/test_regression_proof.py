@@ -216,6 +216,27 @@ def test_another_collection_error_is_undecided_with_its_reason() -> None:
     assert "SyntaxError: invalid syntax" in proof.why
 
 
+def test_tests_that_only_use_what_changed_run_where_stronger_links_do_not_prove() -> None:
+    """A changed fixture links a whole file, and is asked only if need be."""
+    weak = Selector("tests/test_weak.py", frozenset({"test_w"}))
+    weak_red = run(outcome("failed", error("AssertionError"), id="tests/test_weak.py::test_w"))
+    weak_green = run(outcome("passed", id="tests/test_weak.py::test_w"))
+    linked = {
+        LINKED: (Link(kind="added", evidence="the fix adds it"),),
+        weak: (Link(kind="uses-changed", evidence="it uses data"),),
+    }
+    asked: list[Probe] = []
+    assert prove(RED, pairs=(pair(linked=linked),), asked=asked).status == "proven"
+    assert not any(weak in probe.selectors for probe in asked)
+
+    def either(strong: Run, other: Run) -> Callable[[Probe], Run]:
+        return lambda probe: other if weak in probe.selectors else strong
+
+    proof = prove(either(PASSED, weak_red), either(PASSED, weak_green), pairs=(pair(linked=linked),))
+    assert proof.status == "proven"
+    assert {test.id: test.shows for test in proof.tests} == {ID: "passes-without-fix", "tests/test_weak.py::test_w": "proven"}
+
+
 NEAR = Selector("tests/test_near.py")
 NEAR_ID = "tests/test_near.py::test_old"
 NEAR_RED = run(outcome("failed", error("AssertionError"), id=NEAR_ID))

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from pytest_bugsle.results import Status
     from pytest_bugsle.runner.outcome import Error, Outcome, Run
 
+MOST_REPEATED = 30
+"""Deciding tests that run a second time, the quickest first; more of them prove no more."""
+
 DISCOVERED = Link(kind="discovered", evidence="it fails without the fix and passes with it")
 
 Side = Literal["before", "after"]
@@ -140,11 +143,13 @@ def _is_final(test: Evidence) -> bool:
 
 def _judge_pair(case: Case, pair: Pair) -> Generator[tuple[Probe, ...], Mapping[Probe, Run], Proof]:
     tests: tuple[Evidence, ...] = ()
-    asked: set[Selector] = set(pair.linked)
     stub = False
-    if pair.linked:
-        sides = yield from _run_both(case, pair, frozenset(pair.linked))
-        tests, stub = _read(case, pair, sides), sides.stubbed
+    for group in _by_strength(pair):
+        if any(test.shows == "proven" for test in tests):
+            break
+        sides = yield from _run_both(case, pair, group)
+        tests, stub = tests + _read(case, pair, sides, group), stub or sides.stubbed
+    asked: set[Selector] = set(pair.linked)
     linked, unread = tests, ""
     if not any(test.shows == "proven" for test in tests):
         for stage in pair.near:
@@ -153,7 +158,7 @@ def _judge_pair(case: Case, pair: Pair) -> Generator[tuple[Probe, ...], Mapping[
             if not fresh:
                 continue
             sides = yield from _run_both(case, pair, fresh)
-            nearby = _read(case, pair, sides)
+            nearby = _read(case, pair, sides, fresh)
             known = {test.id for test in linked}
             flips = tuple(test for test in nearby if test.shows == "proven" and test.id not in known)
             if flips:
@@ -165,6 +170,15 @@ def _judge_pair(case: Case, pair: Pair) -> Generator[tuple[Probe, ...], Mapping[
     if not tests:
         return _without_tests(pair, asked)
     return (yield from _confirm(case, pair, tests, stub=stub))
+
+
+def _by_strength(pair: Pair) -> Iterable[frozenset[Selector]]:
+    """Yield the tests that were written for the fix, then those that only use something it changed.
+
+    A changed fixture can link a whole file: where a stronger link proves, they need not run.
+    """
+    weak = {selector for selector, links in pair.linked.items() if {link.kind for link in links} == {"uses-changed"}}
+    return [frozenset(group) for group in (pair.linked.keys() - weak, weak) if group]
 
 
 def _nothing_read(nearby: Sequence[Evidence], asked: Iterable[Selector], sides: _Sides) -> str:
@@ -223,6 +237,10 @@ def _confirm(
     return Proof(status, pair.where, confirmed, why, runs[before], runs[after], keep=False)
 
 
+def _seconds(test: Evidence) -> float:
+    return sum(outcome.duration for outcome in (test.before, test.after) if outcome is not None)
+
+
 def _again(test: Evidence, before: Run, after: Run) -> Evidence:
     """Return `test` as its second runs leave it: a side that contradicts itself decides nothing."""
     why = ""
@@ -241,7 +259,7 @@ def _again(test: Evidence, before: Run, after: Run) -> Evidence:
     return Evidence(test.id, test.selector, test.links, test.before, test.after, "undecided", why)
 
 
-def _read(case: Case, pair: Pair, sides: _Sides) -> tuple[Evidence, ...]:
+def _read(case: Case, pair: Pair, sides: _Sides, asked: frozenset[Selector]) -> tuple[Evidence, ...]:
     """Return what the first runs show, a test each; a selector that gave no test is one row."""
     rows: list[Evidence] = []
     seen: set[Selector] = set()
@@ -258,7 +276,7 @@ def _read(case: Case, pair: Pair, sides: _Sides) -> tuple[Evidence, ...]:
         shows, why = shown(case, selector, id, before, after, sides)
         rows.append(Evidence(id, selector, links, before, after, shows, why))
     for selector, links in pair.linked.items():
-        if selector in seen:
+        if selector in seen or selector not in asked:
             continue
         for name in sorted(selector.names or ("",)):
             id = f"{selector.path}::{name.replace('.', '::')}" if name else selector.path

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from pytest_bugsle.regression.proof import Probe, Side, Where
     from pytest_bugsle.runner.outcome import Selector
 
+_LIGHT = 20
+"""Tests up to which a probe shares a process with others; a heavy one must not cost them their answer."""
+_WHOLE_FILE = 10
+"""For how many tests a whole file counts."""
 _WORTH_STARTING = 1.0
 """Seconds that must be left of the budget for another run to make sense."""
 
@@ -63,18 +67,27 @@ class Runs:
 
     def __call__(self, probes: Sequence[Probe]) -> dict[Probe, Run]:
         """Answer what the budget allows; a probe that is not in the result was not run."""
-        groups: dict[tuple[str, str, int, bool], list[Probe]] = {}
-        for probe in probes:
-            ground = self.grounds[probe.fix, probe.where, probe.side]
-            groups.setdefault((probe.side, ground.tree, probe.repeat, probe.stub), []).append(probe)
         answers: dict[Probe, Run] = {}
-        for members in groups.values():
+        groups = self._groups(probes)
+        for number, members in enumerate(groups):
             left = self.deadline - time.monotonic()
             if left < _WORTH_STARTING:
                 break
-            run = self._run(members, left)
+            # Small ones go first, and no run may eat up what the others need: first runs leave a share
+            # for the second ones, without which they prove nothing.
+            shares = len(groups) - number + (not members[0].repeat)
+            run = self._run(members, left / shares)
             answers.update((probe, _share(run, probe.selectors)) for probe in members)
         return answers
+
+    def _groups(self, probes: Sequence[Probe]) -> list[list[Probe]]:
+        """Return the probes by the process that answers them, the smallest first."""
+        groups: dict[tuple[str, str, int, bool, str], list[Probe]] = {}
+        for probe in sorted(probes, key=_weight):
+            ground = self.grounds[probe.fix, probe.where, probe.side]
+            alone = probe.fix if _weight(probe) > _LIGHT else ""
+            groups.setdefault((probe.side, ground.tree, probe.repeat, probe.stub, alone), []).append(probe)
+        return list(groups.values())
 
     def affordable(self) -> bool:
         """Say whether the budget has time for another run."""
@@ -130,6 +143,10 @@ class Runs:
     def _lay(self, side: Side, ground: Ground) -> Path:
         """Switch a work tree to the tree wanted. Tests may write into it, so that it is cleaned each time."""
         return self.pool.checkout(side, ground.tree, ground.commit, copy_extra=self.copy)
+
+
+def _weight(probe: Probe) -> int:
+    return sum(len(selector.names) if selector.names is not None else _WHOLE_FILE for selector in probe.selectors)
 
 
 def _within(tree: Path, rootdir: str) -> Path:
