@@ -125,11 +125,12 @@ class Plan:
             return
         if self.range is not None and self.fixes is not None:
             base = (self.range.base or "the beginning")[:10]
-            yield "range", f"{base}..{self.range.head[:10]} ({self.range.why}), {self.range.commits} commits"
+            commits = f"{self.range.commits} commit{'s' * (self.range.commits != 1)}"
+            yield "range", f"{base}..{self.range.head[:10]} ({self.range.why}), {commits}"
             yield "unit", self.fixes.unit_in_words()
             for fix in self.fixes.planned:
-                scope = "" if fix.in_scope else " (out of scope)"
-                yield "", f"{fix.unit.head[:7]} {fix.unit.judgement.answer}{scope}: {fix.unit.subject}"
+                scope = " (out of scope)" if fix.asked and not fix.in_scope else ""
+                yield "", f"{fix.unit.judgement.answer:<5} {fix.unit.head[:7]} {fix.unit.subject}{scope}"
 
 
 def prepare(request: Request) -> Plan:

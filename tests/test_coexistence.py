@@ -67,7 +67,6 @@ def _told(report: dict[str, object]) -> dict[str, object]:
 )
 def test_company_changes_no_verdict(repo: Repo, alone: dict[str, object], args: tuple[str, ...]) -> None:
     """The whole report but its timings is the same, and so is the exit code."""
-    (repo.top / ".bugsle/cache.db").unlink(missing_ok=True)
     said = run_pytest(repo, *args)
     assert said.report, said.all
     assert _told(said.report) == alone

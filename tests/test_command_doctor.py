@@ -13,7 +13,7 @@ def test_everything_that_decides_is_said(tmp_path: Path) -> None:
     said = bugsle(repo, "doctor")
     assert said.code == 0
     assert f"{repo.start[:10]}..{repo.sha()[:10]} (merge base with main), 1 commit" in said.out
-    assert "1 by commit" in said.out and "fix: fix: a is wrong" in said.out
+    assert "1 by commit" in said.out and f"fix   {repo.sha()[:7]} fix: a is wrong" in said.out
     assert ("pyproject.toml" in said.out and "pytest 9" in said.out) or "pytest 8" in said.out
     assert "budget = None" in said.out
 

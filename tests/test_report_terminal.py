@@ -93,13 +93,13 @@ def test_every_status_has_its_words(status: Any, row: str) -> None:
 def test_links_alone_are_called_linked() -> None:
     """Without a proof a fix with linked tests is LINKED, and the link is shown."""
     tests = (linked_test(links=(Link(kind="marker", evidence="#42"),)),)
-    report = text(result(fix_result(tests=tests), fix_result(PRICE)))
+    report = text(result(fix_result(tests=tests), fix_result(PRICE, status="no-test")))
     assert (
         "LINKED      9be04d1 fix: a bug\n              tests/test_a.py::test_a  linked by marker (#42)"
         in report
     )
-    assert "FOUND       77aa001" in report
-    assert "0 of 2 fixes judged in 2.1 s: 1 linked.  PASSED" in report
+    assert "NO TEST     77aa001" in report
+    assert "2 fixes looked at in 2.1 s, no test run: 1 not held, 1 linked.  PASSED" in report
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def word(fix: FixResult) -> str:
     if fix.status is not None:
         return WORDS[fix.status]
     if fix.judgement == "fix":
-        return "LINKED" if fix.tests else "FOUND"
+        return "LINKED"
     return "maybe" if fix.judgement == "maybe" else "no fix"
 
 
@@ -116,6 +116,8 @@ def summary(result: Result) -> str:
     details = f": {', '.join(parts)}" if parts else ""
     if not to_judge:
         return f"no fix to judge{details}."
+    if linked:  # the linkage alone: no test ran, so nothing was judged
+        return f"{plural(to_judge, 'fix', 'fixes')} looked at in {result.timings.total:.1f} s, no test run{details}."
     return f"{judged} of {plural(to_judge, 'fix', 'fixes')} judged in {result.timings.total:.1f} s{details}."
 
 
