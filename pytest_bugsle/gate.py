@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -199,10 +200,9 @@ def _ranged(repo: Repository, surveyor: Surveyor, request: Request) -> Scope:
         base_option=request.settings.base,
     )
     commits = read_log(repo, choice.base, choice.head)
-    ground = surveyor.ground(repo.tree_of(choice.head))
     units = surveyor.units(
         commits,
-        ground,
+        lambda: surveyor.ground(repo.tree_of(choice.head)),
         base=choice.base,
         head=choice.head,
         title=choice.title,
@@ -235,9 +235,8 @@ def _named(repo: Repository, surveyor: Surveyor, request: Request) -> Scope:
                 hint="git fetch --unshallow",
             )
         commits.append(commit)
-        ground = surveyor.ground(commit.tree)
         base = commit.parents[0] if commit.parents else None
-        units += surveyor.units([commit], ground, base=base, head=sha)
+        units += surveyor.units([commit], partial(surveyor.ground, commit.tree), base=base, head=sha)
     first = commits[-1]
     why = "named" if len(commits) == 1 else "named commits"
     base = first.parents[0] if first.parents else None
@@ -271,7 +270,7 @@ def _uncommitted(plan: Plan, surveyor: Surveyor) -> Scope | None:
         changes=changes(pool.repo, head, tree),
     )
     surveyor.ground(tree, pool.repo)
-    units = surveyor.units([commit], surveyor.ground(tree, pool.repo), base=head, head=tree)
+    units = surveyor.units([commit], partial(surveyor.ground, tree), base=head, head=tree)
     return Range(base=head, head=tree, why="the uncommitted change", commits=1), [commit], units
 
 

@@ -62,6 +62,7 @@ class Repository:
         self._git = executable()
         self._env = environment(os.environ) | dict(env or {})
         self._partial = partial
+        self._names: dict[str, str] = {}
         self._pass_fds = pass_fds
         self._objects = ObjectReader(arguments(self._git, str(top), ("cat-file", "--batch")), self._env)
 
@@ -248,9 +249,15 @@ class Repository:
         # By standard input: there is no option to mistake a name for.
         if "\n" in expression or "\0" in expression:
             return None
+        if expression in self._names:
+            return self._names[expression]
         out = self.run("cat-file", "--batch-check=%(objectname)", input=os.fsencode(expression) + b"\n").strip()
         name = out.decode("ascii", "replace")
-        return name if re.fullmatch(r"[0-9a-f]{40,64}", name) else None
+        if not re.fullmatch(r"[0-9a-f]{40,64}", name):
+            return None
+        if re.match(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\^", expression):  # what a full name means never changes
+            self._names[expression] = name
+        return name
 
     def _not_fetched(self, what: str) -> BugsleError:
         return UndecidedError(

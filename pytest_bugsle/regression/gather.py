@@ -99,7 +99,7 @@ class Surveyor:
     def units(
         self,
         commits: Sequence[Commit],
-        ground: TreeSides,
+        sides: Callable[[], TreeSides],
         *,
         base: str | None,
         head: str,
@@ -107,7 +107,7 @@ class Surveyor:
         description: str = "",
         on_mainline: bool = False,
     ) -> tuple[Unit, ...]:
-        """Return the judged units of a range (`commits` newest first).
+        """Return the judged units of a range (`commits` newest first; `sides` gives the tree of its head).
 
         What a commit changes in the source is only looked at where its message makes it a candidate:
         most commits are none, and reading blobs is what costs.
@@ -117,7 +117,10 @@ class Surveyor:
         if self.settings.unit == "auto" and title and not on_mainline:
             mainline = read_log(self.repo, None, base or head, first_parent=True, limit=_SHAPE_FROM, changes=False)
             shape = mainline_shape(mainline)
-        evidence = {commit.sha: self._cheap(commit, ground) for commit in commits}
+        # At first all commits count as changing the source: in most ranges no message speaks of a fix even
+        # then, and no tree needs to be read.
+        hooks = {c.sha: self.is_fix(c) for c in commits} if self.is_fix is not None else {}
+        evidence = {c.sha: Evidence(source_changed=True, hook=hooks.get(c.sha)) for c in commits}
 
         def judged(range_evidence: Evidence) -> tuple[Unit, ...]:
             return units_of(
@@ -133,11 +136,16 @@ class Surveyor:
             )
 
         units = judged(Evidence())
+        if all(unit.judgement.answer == "no" for unit in units):
+            return units
+        ground = sides()
+        evidence = {commit.sha: self._cheap(commit, ground, hooks) for commit in commits}
+        units = judged(Evidence())
         for unit in units:
             if unit.judgement.answer == "no":
                 continue
             for commit in (*unit.commits, *unit.parts):
-                evidence[commit.sha] = self._full(commit, commit.changes, ground)
+                evidence[commit.sha] = self._full(commit, commit.changes, ground, hooks)
         whole = Evidence()
         if any(unit.kind == "range" and unit.judgement.answer != "no" for unit in units):
             whole = Evidence(self._changes_source(changes(self.repo, base or self.repo.empty_tree, head), ground))
@@ -163,16 +171,16 @@ class Surveyor:
             repository_slug(remote) if remote else None,
         )
 
-    def _cheap(self, commit: Commit, ground: TreeSides) -> Evidence:
+    def _cheap(self, commit: Commit, ground: TreeSides, hooks: Mapping[str, bool | None]) -> Evidence:
         """Return what paths alone say: a touched source counts as changed until its text was looked at."""
         sides = {ground.side(change.path) for change in commit.changes}
         changed = True if Side.SOURCE in sides else False if Side.TEST in sides else None
-        hook = self.is_fix(commit) if self.is_fix is not None else None
-        return Evidence(source_changed=changed, hook=hook)
+        return Evidence(source_changed=changed, hook=hooks.get(commit.sha))
 
-    def _full(self, commit: Commit, found: Iterable[Change], ground: TreeSides) -> Evidence:
-        hook = self.is_fix(commit) if self.is_fix is not None else None
-        return Evidence(self._changes_source(found, ground), self._changelog(found), hook)
+    def _full(
+        self, commit: Commit, found: Iterable[Change], ground: TreeSides, hooks: Mapping[str, bool | None]
+    ) -> Evidence:
+        return Evidence(self._changes_source(found, ground), self._changelog(found), hooks.get(commit.sha))
 
     def _changes_source(self, found: Iterable[Change], ground: TreeSides) -> bool | None:
         """Say whether the source side behaves differently; None where it is not touched at all."""
