@@ -34,9 +34,14 @@ class Figure(NamedTuple):
 
 
 def environment() -> dict[str, str]:
-    """Return the environment without what a surrounding run would add."""
+    """Return the environment without what a surrounding run would add.
+
+    Compiled files are kept as a user's Python keeps them: a peer that was compiled when it was installed
+    would else be compared with an editable checkout that is compiled at each start.
+    """
     drop = ("GITHUB_", "PYTEST_", "BUGSLE_", "GIT_")
-    return {key: value for key, value in os.environ.items() if key != "CI" and not key.startswith(drop)}
+    alone = ("CI", "PYTHONDONTWRITEBYTECODE")
+    return {key: value for key, value in os.environ.items() if key not in alone and not key.startswith(drop)}
 
 
 def seconds(command: list[str], folder: Path, *, ok: tuple[int, ...] = (0,), environ: dict[str, str] | None = None) -> float:

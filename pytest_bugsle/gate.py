@@ -295,17 +295,17 @@ class Refs:
     def of(cls, repo: Repository) -> Refs:
         """Read a repository's refs."""
         head = repo.head()
-        code, upstream = 1, b""
-        if head.branch is not None:
+        upstream = ""
+        if head.branch is not None and repo.config(f"branch.{head.branch}.merge") is not None:
             name = f"refs/heads/{head.branch}"
-            code, upstream = repo.call("for-each-ref", "--format=%(upstream:short)", "--", name, ok=(0,))
-        remotes = repo.run("remote").decode("utf-8", "surrogateescape").split("\n")
+            found = repo.run("for-each-ref", "--format=%(upstream:short)", "--", name)
+            upstream = found.decode("utf-8", "surrogateescape").strip()
         return cls(
             repo,
             head.sha,
             head.branch,
-            upstream.decode("utf-8", "surrogateescape").strip() or None if code == 0 else None,
-            [remote for remote in remotes if remote],
+            upstream or None,
+            repo.remotes(),
             repo.config("init.defaultBranch"),
             repo.is_shallow(),
             repo.shallow_commits(),

@@ -63,6 +63,7 @@ class Repository:
         self._env = environment(os.environ) | dict(env or {})
         self._partial = partial
         self._names: dict[str, str] = {}
+        self._config: dict[str, str] | None = None
         self._pass_fds = pass_fds
         self._objects = ObjectReader(arguments(self._git, str(top), ("cat-file", "--batch")), self._env)
 
@@ -74,15 +75,20 @@ class Repository:
             where = where.parent
         if not where.is_dir():
             raise UsageError(f"{shown(str(path))} does not exist", hint="give the path of a git repository")
-        # One path a call: a folder's name may hold a newline, and --path-format came after 2.30.
         asked = ("--is-bare-repository", "--is-inside-work-tree", "--show-object-format", "--absolute-git-dir")
-        bare, inside, object_format, found = _rev_parse(where, *asked).split("\n", 3)
+        told = _rev_parse_if(where, *asked, "--git-common-dir", "--show-toplevel").split("\n")
+        if len(told) == 6:
+            bare, inside, object_format, found, common, toplevel = told
+        else:
+            # No work tree, or a folder's name holds a newline: one path a call. --path-format came after 2.30.
+            bare, inside, object_format, found = _rev_parse(where, *asked).split("\n", 3)
+            common, toplevel = _rev_parse(where, "--git-common-dir"), ""
         git_dir = Path(found)
-        common_dir = Path(os.path.normpath(where / _rev_parse(where, "--git-common-dir")))
+        common_dir = Path(os.path.normpath(where / common))
         if object_format not in _EMPTY_TREES:
             raise UsageError(f"the object format {shown(object_format)} is not known", hint="use sha1 or sha256")
         if inside == "true":
-            top = Path(_rev_parse(where, "--show-toplevel"))
+            top = Path(toplevel or _rev_parse(where, "--show-toplevel"))
         elif bare == "true":
             top = git_dir
         elif git_dir.name == ".git" and where != git_dir.parent:
@@ -241,9 +247,21 @@ class Repository:
         return found
 
     def config(self, key: str) -> str | None:
-        """Give the last value of a setting of the user's, or None."""
-        code, value = self.call("config", "-z", "--get", key, ok=(0, 1))
-        return os.fsdecode(value.removesuffix(b"\0")) if code == 0 else None
+        """Give the last value of a setting of the user's, or None; all settings are read once."""
+        if self._config is None:
+            entries = os.fsdecode(self.run("config", "-z", "--list")).split("\0")
+            # A name without a value is true, as git has it.
+            self._config = {name: value if given else "true" for name, given, value in (e.partition("\n") for e in entries)}
+        section, dot, rest = key.partition(".")
+        subsection, _, name = rest.rpartition(".")
+        return self._config.get(f"{section.lower()}{dot}{subsection}{'.' * bool(subsection)}{name.lower()}")
+
+    def remotes(self) -> list[str]:
+        """Give the names of the remotes."""
+        self.config("")
+        assert self._config is not None
+        urls = (key for key in self._config if key.startswith("remote.") and key.endswith((".url", ".fetch")))
+        return list(dict.fromkeys(key.removeprefix("remote.").rpartition(".")[0] for key in urls))
 
     def _name(self, expression: str) -> str | None:
         # By standard input: there is no option to mistake a name for.
@@ -265,6 +283,18 @@ class Repository:
             why="this is a partial clone, and nothing is fetched behind your back",
             hint="git fetch --refetch --no-filter",
         )
+
+
+def _rev_parse_if(where: Path, *flags: str) -> str:
+    """Give what git answers, and nothing where it has no answer."""
+    done = subprocess.run(
+        arguments(executable(), str(where), ("rev-parse", *flags)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=environment(os.environ),
+        check=False,
+    )
+    return os.fsdecode(done.stdout.removesuffix(b"\n")) if done.returncode == 0 else ""
 
 
 def _rev_parse(where: Path, *flags: str) -> str:

@@ -1,4 +1,8 @@
-"""Gather: read the range, tell the sides of its changes apart, and judge its units.  PYTEST_DONT_REWRITE"""
+"""Gather: read the range, tell the sides of its changes apart, and judge its units.  PYTEST_DONT_REWRITE
+
+What only a fix needs (sides, syntax, imports) is imported when there may be one: a session without a
+fix in its range should not notice the gate.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_bugsle.code.imports import imported_by, imports_any
-from pytest_bugsle.code.syntax import same_code
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.git.diff import changes, line_changes
 from pytest_bugsle.git.log import read_log
 from pytest_bugsle.history.judgement import policy as make_policy
 from pytest_bugsle.history.references import repository_slug
 from pytest_bugsle.history.units import Evidence, Unit, mainline_shape, units_of
-from pytest_bugsle.regression.sides import Layout, Side, classify, in_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_bugsle.git.log import Commit
     from pytest_bugsle.git.repository import Entry, Repository
     from pytest_bugsle.history.judgement import Policy
+    from pytest_bugsle.regression.sides import Layout, Side
     from pytest_bugsle.runner.configuration import Configuration
     from pytest_bugsle.settings import Settings
 
@@ -51,10 +53,12 @@ class TreeSides:
 
     def source(self, found: Iterable[Change]) -> tuple[Change, ...]:
         """Return the changes on the source side."""
-        return tuple(c for c in found if self.side(c.path) is Side.SOURCE or self._old_side(c) is Side.SOURCE)
+        return tuple(c for c in found if "source" in (self.side(c.path), self._old_side(c)))
 
     def side(self, path: str) -> Side:
         """Return the side of a path."""
+        from pytest_bugsle.regression.sides import classify
+
         return classify(path, self.layout)
 
     def _old_side(self, change: Change) -> Side | None:
@@ -62,6 +66,8 @@ class TreeSides:
 
     def in_scope(self, found: Iterable[Change]) -> bool:
         """Say whether any of these changes is one that the gate answers for."""
+        from pytest_bugsle.regression.sides import in_scope
+
         return any(in_scope(change.path, self.layout) for change in found)
 
 
@@ -174,7 +180,7 @@ class Surveyor:
     def _cheap(self, commit: Commit, ground: TreeSides, hooks: Mapping[str, bool | None]) -> Evidence:
         """Return what paths alone say: a touched source counts as changed until its text was looked at."""
         sides = {ground.side(change.path) for change in commit.changes}
-        changed = True if Side.SOURCE in sides else False if Side.TEST in sides else None
+        changed = True if "source" in sides else False if "test" in sides else None
         return Evidence(source_changed=changed, hook=hooks.get(commit.sha))
 
     def _full(
@@ -186,12 +192,14 @@ class Surveyor:
         """Say whether the source side behaves differently; None where it is not touched at all."""
         source = ground.source(found)
         if not source:
-            return False if any(ground.side(change.path) is Side.TEST for change in found) else None
+            return False if any(ground.side(change.path) == "test" for change in found) else None
         return any(self._differs(change) for change in source)
 
     def _differs(self, change: Change) -> bool:
         if change.status != "M" or not change.path.endswith(".py") or change.mode == "160000":
             return not (change.status == "R" and change.old_blob == change.blob)
+        from pytest_bugsle.code.syntax import same_code
+
         assert change.old_blob is not None and change.blob is not None
         return not same_code(self.repo.blob(change.old_blob), self.repo.blob(change.blob))
 
@@ -207,6 +215,8 @@ class Surveyor:
         self, repo: Repository, tree: str, listing: Mapping[str, Entry], module: str
     ) -> Collection[str]:
         """Return the files of a tree that import `module`: a grep, then the import lines, then the syntax."""
+        from pytest_bugsle.code.imports import imported_by, imports_any
+
         word = module.rpartition(".")[2]
         out = repo.run("grep", "-l", "-z", "-w", "-I", "-F", "-e", word, tree, "--", "*.py", ok=(0, 1))
         prefix = os.fsencode(f"{tree}:")
@@ -227,6 +237,8 @@ class Surveyor:
         return found
 
     def _layout(self, repo: Repository, tree: str, listing: Mapping[str, Entry]) -> Layout:
+        from pytest_bugsle.regression.sides import Layout
+
         configuration, settings = self.configuration, self.settings
         return Layout(
             listing=tuple(listing),
