@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pytest_bugsle.history import signs
 from pytest_bugsle.history.messages import bounded, excerpt, first_line, headline, prose, squash_parts
+from pytest_bugsle.history.patterns import lazy_pattern
 from pytest_bugsle.history.references import Mention, is_security, labels_of, references
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ FIX_AT, MAYBE_AT = 3, 1
 # "* Fix tests again" in a feature's body mends the feature, not a bug that anybody had.
 _CLEAR = 4
 _MOST_PARTS = 300
-_BUG_LABEL = re.compile(r"\b(?:bugs?|defect|regression|crash|security|vulnerability|hotfix)\b")
-_OTHER_LABEL = re.compile(
+_BUG_LABEL = lazy_pattern(r"\b(?:bugs?|defect|regression|crash|security|vulnerability|hotfix)\b")
+_OTHER_LABEL = lazy_pattern(
     r"\b(?:features?|enhancement|improvement|docs?|documentation|question|support|chore|task)\b"
 )
 

@@ -6,14 +6,16 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from pytest_bugsle.history.patterns import lazy_pattern
+
 # No honest message is longer; what is cut lies between the text and the trailers at its end.
 _HEAD, _TAIL = 96_000, 32_000
 _LONGEST_SUBJECT = 1_000
 
-_FENCE = re.compile(r" {0,3}(```+|~~~+)")
-_INLINE_CODE = re.compile(r"(`{1,2})(?!`)[^`\n]{1,500}\1(?!`)")
+_FENCE = lazy_pattern(r" {0,3}(```+|~~~+)")
+_INLINE_CODE = lazy_pattern(r"(`{1,2})(?!`)[^`\n]{1,500}\1(?!`)")
 
-_MERGE_PREFIX = re.compile(
+_MERGE_PREFIX = lazy_pattern(
     r"(?:Merged PR \d+:"
     r"|Merged in \S{1,200} \(pull request #\d+\)"
     r"|(?:WIP|Draft|RFC|RFR|MRG):"
@@ -26,14 +28,14 @@ _MERGE_PREFIX = re.compile(
     r"|(?-i:[A-Z][A-Z0-9_]{1,19}-\d+)(?::| -{1,2}(?=\s)|(?=\s)))\s*",
     re.IGNORECASE,
 )
-_BRACKET_PREFIX = re.compile(r"[\[(](?P<tag>[^\[\]()\n]{1,80})[\])]:?\s*")
-_BACKPORT = re.compile(
+_BRACKET_PREFIX = lazy_pattern(r"[\[(](?P<tag>[^\[\]()\n]{1,80})[\])]:?\s*")
+_BACKPORT = lazy_pattern(
     r"\[(?:backport\b[^\]\n]{0,80}|(?:stable|release|maint)[-/][^\]\n]{1,60}|v?\d+\.(?:\d+|x)(?:\.(?:\d+"
     r"|x))?)\]"
     r"|\A(?:Auto(?:mated|matic)? )?backport\b|\bbackport\]",
     re.IGNORECASE,
 )
-_GITMOJI_WORD = re.compile(r":(?P<name>[a-z0-9_+-]{2,40}):\s*")
+_GITMOJI_WORD = lazy_pattern(r":(?P<name>[a-z0-9_+-]{2,40}):\s*")
 _GITMOJI = {
     "🐛": "bug", "🚑": "ambulance", "🩹": "adhesive_bandage", "🔒": "lock", "✨": "sparkles", "📝": "memo",
     "✏": "pencil2", "🎨": "art", "💄": "lipstick", "🔧": "wrench", "👷": "construction_worker",
@@ -42,10 +44,10 @@ _GITMOJI = {
     "🔀": "twisted_rightwards_arrows", "⏪": "rewind", "🧪": "test_tube", "🏷": "label",
     "🌐": "globe_with_meridians",
 }  # fmt: skip
-_HEADER = re.compile(
+_HEADER = lazy_pattern(
     r"(?P<type>[A-Za-z][A-Za-z0-9_-]{1,20})(?:\((?P<scope>[^()\n]{0,60})\))?(?P<bang>!)?:(?=\s|$)\s*"
 )
-_AREA = re.compile(r"[\w./*-]{1,60}(?:, ?[\w./*-]{1,60}){0,3}:\s+")
+_AREA = lazy_pattern(r"[\w./*-]{1,60}(?:, ?[\w./*-]{1,60}){0,3}:\s+")
 _SPELLINGS = {
     "fix": "fix fixes fixed bugfix bugfixes hotfix bug bugs",
     "feature": "feat feature features enh fea new",
@@ -62,14 +64,14 @@ _SPELLINGS = {
 }
 TYPES = {written: kind for kind, spellings in _SPELLINGS.items() for written in spellings.split()}
 
-_BULLET = re.compile(r"[*•] +(?P<text>\S[^\n]*)")
-_DASH_HEADER = re.compile(
+_BULLET = lazy_pattern(r"[*•] +(?P<text>\S[^\n]*)")
+_DASH_HEADER = lazy_pattern(
     r"[-+] +(?P<text>(?:fix|bugfix|hotfix|feat|docs|chore|test|refactor|perf|ci|build"
     r"|style)(?:\([^()\n]{0,60}\))?!?: \S[^\n]*)"
 )
 _SQUASHED = "squashed commit of the following:"
-_LOG_HEADER = re.compile(r"commit [0-9a-f]{7,64}\b")
-_LOG_FIELD = re.compile(r"(?:Author|Date|Merge|AuthorDate|Commit|CommitDate): ")
+_LOG_HEADER = lazy_pattern(r"commit [0-9a-f]{7,64}\b")
+_LOG_FIELD = lazy_pattern(r"(?:Author|Date|Merge|AuthorDate|Commit|CommitDate): ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_bugsle.errors import UndecidedError, UsageError
+from pytest_bugsle.history.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_SHA = lazy_pattern(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _DEFAULT_NAMES = ("main", "master", "trunk", "develop")
 _GITHUB_DEPTH = """fetch the whole history in the checkout step:
   - uses: actions/checkout@v4

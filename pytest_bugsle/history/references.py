@@ -9,12 +9,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from pytest_bugsle.history.messages import bounded, prose
+from pytest_bugsle.history.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Names that look like a tracker's key before `-7` and are standards, encodings, hashes or platforms.
-_NO_PROJECT = re.compile(
+_NO_PROJECT = lazy_pattern(
     r"(?:AES|AGPL|AM|AMD|ANSI|APACHE|ARM|ASCII|BASE|BIG|BSD|CC|CLANG|CP|CPYTHON|CUDA|CVE|CWE|DEBIAN|DES"
     r"|ECMA|EN|ES|EUC|EUPL|FIPS|FP|GB|GBK|GCC|GHSA|GMT|GPL|GPT|HMAC|HSTS|HTTP|HTTPS|IBM|IEC|IEEE|IETF"
     r"|INT|INTEL|IP|IPV|ISBN|ISO|JAVA|JDK|JIS|KOI|LATIN|LGPL|LLVM|LTS|MACOS|MD|MIT|MP|MPL|MSVC|NFC|NFKC"
@@ -28,19 +29,19 @@ _BETWEEN = (
     r"(?:\s+(?:for|of|the|github|gh|jira|issues?|bugs?|tickets?|defects?|regressions?|problems?))*"
     r"[\s:(\[*_]*\Z"
 )
-_FIX_BEFORE = re.compile(r"(?<![\w-])(?:bug|hot)?fix(?:e[sd]|ing)?\b" + _BETWEEN, re.IGNORECASE)
-_CLOSE_BEFORE = re.compile(
+_FIX_BEFORE = lazy_pattern(r"(?<![\w-])(?:bug|hot)?fix(?:e[sd]|ing)?\b" + _BETWEEN, re.IGNORECASE)
+_CLOSE_BEFORE = lazy_pattern(
     r"(?<![\w-])(?:clos(?:e[sd]?|ing)|resolv(?:e[sd]?|ing))\b" + _BETWEEN, re.IGNORECASE
 )
-_NEGATED = re.compile(r"(?:\bnot|n't|n’t|\bnever|\bcannot|\bwithout)\s+(?:yet\s+|fully\s+)?\Z", re.IGNORECASE)
-_PULL_BEFORE = re.compile(
+_NEGATED = lazy_pattern(r"(?:\bnot|n't|n’t|\bnever|\bcannot|\bwithout)\s+(?:yet\s+|fully\s+)?\Z", re.IGNORECASE)
+_PULL_BEFORE = lazy_pattern(
     r"\b(?:prs?|pull(?:[ -]requests?)?|merge[ -]requests?|mr)[\s:(\[]*\Z", re.IGNORECASE
 )
-_CHAIN = re.compile(r"[\s)\]]*(?:,|;|&|/|\+|,?\s*\band\b)[\s(\[]*(?:(?:issues?|bugs?)\s+)?", re.IGNORECASE)
+_CHAIN = lazy_pattern(r"[\s)\]]*(?:,|;|&|/|\+|,?\s*\band\b)[\s(\[]*(?:(?:issues?|bugs?)\s+)?", re.IGNORECASE)
 _BEFORE, _LONGEST_CHAIN, _MOST = 80, 24, 2_000
 
 _NUMBER = r"[1-9]\d{0,8}(?!\w)"
-_TOKEN = re.compile(
+_TOKEN = lazy_pattern(
     r"https?://[\w.-]{1,100}/(?P<url_repo>[\w.-]{1,100}(?:/[\w.-]{1,100}){1,4}?)/(?:-/)?"
     rf"(?P<url_kind>issues|work_items|pulls?|pull-requests|merge_requests)/(?P<url_number>{_NUMBER})"
     rf"|https?://bugs\.python\.org/issue(?P<url_bpo>{_NUMBER})"
@@ -54,10 +55,10 @@ _TOKEN = re.compile(
     rf"|(?<![\w&/#])(?P<hash>[#!])(?P<number>{_NUMBER})"
     rf"|(?<![\w-])(?i:issues?|bug|ticket)[ _-]?(?P<worded>{_NUMBER})(?!\.\d)"
 )
-_TRAILING_PULL = re.compile(r"\([#!](\d{1,9})\)\s*\Z")
-_BARE = re.compile(rf"{_NUMBER}\Z")
-_LOWER_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,19}-[1-9]\d{0,8}\Z")
-_REMOTE = re.compile(r"/*(?P<slug>[\w.-]{1,100}(?:/[\w.-]{1,100}){1,4})\Z")
+_TRAILING_PULL = lazy_pattern(r"\([#!](\d{1,9})\)\s*\Z")
+_BARE = lazy_pattern(rf"{_NUMBER}\Z")
+_LOWER_KEY = lazy_pattern(r"[A-Za-z][A-Za-z0-9_]{1,19}-[1-9]\d{0,8}\Z")
+_REMOTE = lazy_pattern(r"/*(?P<slug>[\w.-]{1,100}(?:/[\w.-]{1,100}){1,4})\Z")
 
 
 class Mention(IntEnum):

@@ -7,27 +7,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_bugsle.history.messages import bounded, excerpt, headline
+from pytest_bugsle.history.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytest_bugsle.git.log import Commit
 
-_QUOTED = re.compile(
+_QUOTED = lazy_pattern(
     r"(?P<verb>Revert|Reapply)[: ]+[\"“](?P<title>[^\n]*)[\"”](?:\s*\([#!]\d+\))*\s*\Z", re.IGNORECASE
 )
-_PLAIN = re.compile(r"(?:revert(?:s|ed|ing)?|back(?:ed|ing|s)? out)\b[:\s]*(?P<title>[^\n]*)", re.IGNORECASE)
-_SENTENCE = re.compile(
+_PLAIN = lazy_pattern(r"(?:revert(?:s|ed|ing)?|back(?:ed|ing|s)? out)\b[:\s]*(?P<title>[^\n]*)", re.IGNORECASE)
+_SENTENCE = lazy_pattern(
     r"^[ \t]*(?:This )?reverts (?:merge )?commits? (?P<rest>[^\n]*(?:\n[^\n]+){0,3})",
     re.IGNORECASE | re.MULTILINE,
 )
-_SHA = re.compile(r"\b[0-9a-f]{7,64}\b")
-_JUST_SHAS = re.compile(
+_SHA = lazy_pattern(r"\b[0-9a-f]{7,64}\b")
+_JUST_SHAS = lazy_pattern(
     r"[0-9a-f]{7,64}(?:(?:, ?| and | & |\s)[0-9a-f]{7,64}){0,50}[.,]?\s*(?:reversing\b|\n|\Z)"
 )
-_PARTLY = re.compile(r"\b(?:partial(?:ly)?|partly|parts? of|some of)\b", re.IGNORECASE)
-_TRAILING_NUMBER = re.compile(r"\s*\([#!]\d+\)\s*\Z")
-_FOLLOW_UP = re.compile(r"(?P<verb>fixup|squash|amend)! ")
+_PARTLY = lazy_pattern(r"\b(?:partial(?:ly)?|partly|parts? of|some of)\b", re.IGNORECASE)
+_TRAILING_NUMBER = lazy_pattern(r"\s*\([#!]\d+\)\s*\Z")
+_FOLLOW_UP = lazy_pattern(r"(?P<verb>fixup|squash|amend)! ")
 
 
 @dataclass(frozen=True, slots=True)

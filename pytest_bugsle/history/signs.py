@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pytest_bugsle.history.patterns import lazy_pattern
+
 FIX_GITMOJI = frozenset({"bug", "ambulance", "adhesive_bandage", "lock"})
 OTHER_GITMOJI = frozenset({
     "sparkles", "memo", "pencil2", "art", "lipstick",
@@ -19,27 +21,27 @@ OTHER_TYPES = {
 }  # fmt: skip
 _VETO_TYPES = frozenset({"docs", "style", "test", "ci", "build"})
 
-FIX_START = re.compile(
+FIX_START = lazy_pattern(
     r"(?:(?:hot|bug)[- ]?)?fix(?:e[sd]|ing)?\b(?!-|\s+(?:point|width|size|length|offset|seed)\b)"
     r"|correct(?:s|ed|ing|ly)?\b|repair(?:s|ed|ing)?\b|mend(?:s|ed|ing)?\b",
     re.IGNORECASE,
 )
-BUG_WORD = re.compile(
+BUG_WORD = lazy_pattern(
     r"(?<![\w-])(?:bug[- ]?fix(?:e[sd]|ing)?|bugs?)\b(?!-)(?!\s+(?:reports?|trackers?|templates?|bounty"
     r"|labels?)\b)",
     re.IGNORECASE,
 )
-FIX_WORD = re.compile(
+FIX_WORD = lazy_pattern(
     r"(?<![\w-])(?:(?:hot)?fix(?:e[sd]|ing)?\b(?!-|\s+(?:point|width|size|length|offset|seed)\b)"
     r"|\Aresolv(?:e[sd]?|ing)\b(?=\s+[a-z\"'])(?!\s+(?:issues?|tickets?|gh|conflicts?|merge)\b))",
     re.IGNORECASE,
 )
 # "fixes #9" is weighed as a reference; its verb is not counted a second time.
-CLOSING = re.compile(
+CLOSING = lazy_pattern(
     r"\b(?:fix(?:e[sd]|ing)?|clos(?:e[sd]?|ing)|resolv(?:e[sd]?|ing))\b:?\s+(?=[#(]|GH-|https?:)",
     re.IGNORECASE,
 )
-DEFENSIVE_START = re.compile(
+DEFENSIVE_START = lazy_pattern(
     r"(?:handl(?:e[sd]?|ing)|avoid(?:s|ed|ing)?|prevent(?:s|ed|ing)?|ensur(?:e[sd]?|ing)|mak(?:e[sd]?"
     r"|ing) sure"
     r"|do(?:es)? ?n[o'’]?t|never|no longer|stop(?:s|ped)?|properly|correctly|always|guard|protect"
@@ -51,7 +53,7 @@ DEFENSIVE_START = re.compile(
     r"|safeguards?|protection|sanity|bounds|null|none))\b",
     re.IGNORECASE,
 )
-SYMPTOM = re.compile(
+SYMPTOM = lazy_pattern(
     r"\b(?:crash(?:e[sd]|ing)?|regress(?:ions?|ed)|wrong(?:ly)?|incorrect(?:ly)?|fail(?:s|ed|ing|ures?)?"
     r"|rais(?:es|ing)"
     r"|leak(?:s|ed|ing|age)?|off[- ]by[- ]one|dead ?locks?|race(?: conditions?)?|races|(?:over|under)flows?"
@@ -64,20 +66,20 @@ SYMPTOM = re.compile(
     r"|\b[A-Z][A-Za-z]{1,40}(?:Error|Exception)s?\b",
     re.IGNORECASE,
 )
-_HARD_SYMPTOM = re.compile(
+_HARD_SYMPTOM = lazy_pattern(
     r"\b(?:crash\w{0,3}|regressions?|leaks?|dead ?locks?|race condition|(?:over|under)flows?|segfaults?"
     r"|tracebacks?|hangs?"
     r"|infinite (?:loop|recursion)|corruption|exceptions?|[A-Za-z]{2,40}Error|failures?) (?:\w{1,30} ){0,3}?"
     r"(?:in|when|while|with|for|on|if|during|from|by|of) ",
     re.IGNORECASE,
 )
-URL = re.compile(r"https?://\S{1,500}")
-BODY_FIX = re.compile(
+URL = lazy_pattern(r"https?://\S{1,500}")
+BODY_FIX = lazy_pattern(
     r"^(?:also |this |it |the |commit |change |patch |pr ){0,4}fix(?:e[sd])\b(?! (?:typo|test|doc|lint"
     r"|comment|the test))",
     re.IGNORECASE | re.MULTILINE,
 )
-BODY_SYMPTOM = re.compile(
+BODY_SYMPTOM = lazy_pattern(
     r"\b(?:crash(?:e[sd]|ing)?|regress(?:ions?|ed)|wrong(?:ly)?|incorrect(?:ly)?|raised|raises|raising"
     r"|leak(?:s|ed|ing)?|dead ?locks?"
     r"|segfaults?|tracebacks?|hangs?|infinite (?:loop|recursion)|broken|corrupt(?:s|ed|ion)?|bugs?|(?:does"
@@ -85,14 +87,14 @@ BODY_SYMPTOM = re.compile(
     r"|unhandled|off-by-one|used to fail|fails)\b",
     re.IGNORECASE,
 )
-FEATURE_START = re.compile(
+FEATURE_START = lazy_pattern(
     r"(?:add(?:s|ed|ing)?|allow(?:s|ed|ing)?|support(?:s|ed|ing)?|implement(?:s|ed|ing)?|introduc(?:e[sd]?"
     r"|ing)"
     r"|enabl(?:e[sd]?|ing)|provid(?:e[sd]?|ing)|new|expos(?:e[sd]?|ing)|creat(?:e[sd]?|ing)|feature"
     r"|permit(?:s|ted)?)\b",
     re.IGNORECASE,
 )
-UPKEEP_START = re.compile(
+UPKEEP_START = lazy_pattern(
     r"(?:updat|upgrad|bump|remov|drop|renam|refactor|mov(?:e|ing)|us(?:e[sd]?|ing)\b|switch|improv|document"
     r"|deprecat|declar"
     r"|prepar|convert|clean|simplif|reformat|merg|sync|tests?\b|docs?\b|lint|format|typos?\b|writ|tweak"
@@ -102,7 +104,7 @@ UPKEEP_START = re.compile(
     r"\w{0,8}",
     re.IGNORECASE,
 )
-RELEASE = re.compile(
+RELEASE = lazy_pattern(
     r"(?:v?\d+(?:\.\d+){1,3}[\w.+-]{0,20}\s*(?:$|[-–—:(,]|release)|(?:prepare |cut |make |new "
     r"|tag )?releas(?:e|ing)\b"
     r"|(?:bump(?:ing|ed|s)?|updat(?:e|ed|ing)|set|change[ds]?) (?:the |package )?version|version bump"
@@ -110,12 +112,12 @@ RELEASE = re.compile(
     r"|version v?\d|(?:write|update|add) (?:the )?changelog)",
     re.IGNORECASE,
 )
-FIXES_COMMIT = re.compile(r"^Fixes: ?(?:commit )?[0-9a-f]{7,64}\b", re.IGNORECASE | re.MULTILINE)
-COMMIT = re.compile(r"(?:commit )?[0-9a-f]{7,64}\b", re.IGNORECASE)
-REPORTED_BY = re.compile(r"^Reported-by:[ \t]*\S", re.IGNORECASE | re.MULTILINE)
-QUOTED_TITLE = re.compile(r"^(?:Revert|Reapply) \"[^\n]*\"", re.MULTILINE)
+FIXES_COMMIT = lazy_pattern(r"^Fixes: ?(?:commit )?[0-9a-f]{7,64}\b", re.IGNORECASE | re.MULTILINE)
+COMMIT = lazy_pattern(r"(?:commit )?[0-9a-f]{7,64}\b", re.IGNORECASE)
+REPORTED_BY = lazy_pattern(r"^Reported-by:[ \t]*\S", re.IGNORECASE | re.MULTILINE)
+QUOTED_TITLE = lazy_pattern(r"^(?:Revert|Reapply) \"[^\n]*\"", re.MULTILINE)
 
-_HARD = re.compile(
+_HARD = lazy_pattern(
     r"\b(?:flake-?8|pep-?(?:8|257)|pycodestyle"
     r"|pydocstyle|mypy|pyright|ruff|pylint|isort|yapf|lint(?:s|er|ers|ing)?|pre-commit|docs?(?=$|\W)"
     r"|documentation|docstrings?|doc-?tests?"
@@ -133,7 +135,7 @@ _HARD = re.compile(
     r"|discovery|order|session)s?\b))(?!\w|[.]\w)",
     re.IGNORECASE,
 )
-_AMBIGUOUS = re.compile(
+_AMBIGUOUS = lazy_pattern(
     r"\b(?:formatting|white ?space|indent(?:ation)?|comments?|typing|type[- ]?(?:hints?|annotations?)"
     r"|annotations?|build|wheels?"
     r"|style|styling|(?:broken |dead )?links?|examples?|dependenc(?:y|ies)|requirements|coverage"
@@ -141,23 +143,23 @@ _AMBIGUOUS = re.compile(
     r"|setup\.(?:py|cfg)|license|names?pace packaging|packaging|type stubs?)(?!\w|[.]\w)",
     re.IGNORECASE,
 )
-_SPELLING = re.compile(
+_SPELLING = lazy_pattern(
     r"\b(?:typos?|typographical|mis-?spell\w{0,4}|misprints?|spelling|grammar|grammatical|wording)(?!\w)",
     re.IGNORECASE,
 )
-_SOFT = re.compile(r"\bwarnings?\b", re.IGNORECASE)
-_CLAUSE = re.compile(r"[,;]\s+|\s+(?:and|&|\+)\s+|\.\s+|\s+[-–—]+\s+")
-_HARD_SCOPE = re.compile(
+_SOFT = lazy_pattern(r"\bwarnings?\b", re.IGNORECASE)
+_CLAUSE = lazy_pattern(r"[,;]\s+|\s+(?:and|&|\+)\s+|\.\s+|\s+[-–—]+\s+")
+_HARD_SCOPE = lazy_pattern(
     r"(?:docs?|documentation|readme|change-?log|ci|tests?|testing|lint|linting|mypy|style|typos?|deps-dev"
     r"|release"
     r"|workflows?|\.?github|actions|gha|pre-commit|examples?|benchmarks?|tox|makefile|website)(?:$|[/_.,-])",
     re.IGNORECASE,
 )
-_AMBIGUOUS_SCOPE = re.compile(
+_AMBIGUOUS_SCOPE = lazy_pattern(
     r"(?:build|deps|dependencies|types|typing|packaging)(?:$|[/_.,-])", re.IGNORECASE
 )
 
-_UPKEEP_BOTS = re.compile(
+_UPKEEP_BOTS = lazy_pattern(
     r"dependabot|renovate|pre-commit-ci|github-actions|greenkeeper|pyup[-. ]?bot|snyk[- ]?bot"
     r"|allcontributors|all-contributors|imgbot"
     r"|mergify|semantic-release|release-please|scala-steward|weblate|transifex|crowdin|deepsource|restyled"
@@ -166,19 +168,19 @@ _UPKEEP_BOTS = re.compile(
     re.IGNORECASE,
 )
 # These carry other people's fixes to maintenance branches: what they bring is judged like any change.
-_BACKPORT_BOTS = re.compile(
+_BACKPORT_BOTS = lazy_pattern(
     r"miss-islington|meeseeksmachine|patchback|backport|mergify|bors|homu", re.IGNORECASE
 )
-_CODING_AGENTS = re.compile(
+_CODING_AGENTS = lazy_pattern(
     r"copilot|claude|codex|cursor|devin|jules|openhands|sweep|gemini|amazon-q|aider|coderabbit|cline"
     r"|windsurf|swe-agent",
     re.IGNORECASE,
 )
 
-_FRAGMENT_PLACE = re.compile(
+_FRAGMENT_PLACE = lazy_pattern(
     r"(?:^|/)[^/]*(?:change|news|fragment|release-?note|towncrier)[^/]*/", re.IGNORECASE
 )
-_FRAGMENT = re.compile(
+_FRAGMENT = lazy_pattern(
     r"[^/]*?[.](?P<kind>[a-z_-]{2,20})(?:[.]\d{1,6})?(?:[.](?:rst|md|txt|adoc|asciidoc|yaml|yml))?\Z",
     re.IGNORECASE,
 )
@@ -192,12 +194,12 @@ _FRAGMENT_KINDS = {
     ),
 }
 
-_HEADING_MARK = re.compile(r"[-=~^#*+.`_]{3,}$")
-_FIX_HEADING = re.compile(
+_HEADING_MARK = lazy_pattern(r"[-=~^#*+.`_]{3,}$")
+_FIX_HEADING = lazy_pattern(
     r"(?:bug[- ]?fix(?:es)?|bugs?(?: fixed)?|fix(?:es|ed)?|fixed bugs|security(?: fixes)?|bugs? squashed)$",
     re.IGNORECASE,
 )
-_OTHER_HEADING = re.compile(
+_OTHER_HEADING = lazy_pattern(
     r"(?:(?:new )?features?|added|changed|enhancements?|improvements?|removed|removals?|deprecat(?:ed"
     r"|ions?)|documentation|docs"
     r"|internals?|misc(?:ellaneous)?|other(?: changes)?|support|breaking(?: changes)?|performance"
@@ -205,8 +207,8 @@ _OTHER_HEADING = re.compile(
     r"|contributors)$",
     re.IGNORECASE,
 )
-_BULLET = re.compile(r"[-*+•] +")
-_FIX_LINE = re.compile(
+_BULLET = lazy_pattern(r"[-*+•] +")
+_FIX_LINE = lazy_pattern(
     r"(?:\[?:?(?:issue|bug|pr|gh|ghsa|cve)[^\s:]{0,40}[:\]]? *)?"
     r"(?:(?:bug ?|hot ?)?fix(?:e[sd]|ing)?|correct(?:s|ed|ly)?|repair(?:s|ed)?|bug(?: ?fix)?:)\b",
     re.IGNORECASE,

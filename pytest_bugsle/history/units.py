@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pytest_bugsle.history import reverts, signs
 from pytest_bugsle.history.judgement import NO_POLICY, Facts, Judgement, Policy, Reason, judge
 from pytest_bugsle.history.messages import bounded, first_line, headline
+from pytest_bugsle.history.patterns import lazy_pattern
 from pytest_bugsle.history.references import Mention, Reference, normalise, references
 
 if TYPE_CHECKING:
@@ -20,17 +21,17 @@ if TYPE_CHECKING:
 Kind = Literal["commit", "merge", "range"]
 Shape = Literal["squash", "merge", "linear"]
 
-_MERGE_SUBJECT = re.compile(
+_MERGE_SUBJECT = lazy_pattern(
     r"Merge(?:d)? (?:pull request|pr|branch|branches|remote-tracking branch(?:es)?|tag|commit|in"
     r"|\S{1,200} into)\b",
     re.IGNORECASE,
 )
-_PICKED = re.compile(
+_PICKED = lazy_pattern(
     r"^\(?(?:cherry[- ]picked|backported) from commit (?P<sha>[0-9a-f]{7,64})", re.IGNORECASE | re.MULTILINE
 )
-_SQUASHED_TITLE = re.compile(r"\((?:[#!]\d+|PR ?#?\d+)\)\s*\Z|\AMerged PR \d+:", re.IGNORECASE)
-_NEWS = re.compile(r"\A(?:See merge request|Approved-by|Closes|Signed-off-by)\b", re.IGNORECASE)
-_TEST_PATH = re.compile(r"(?:^|/)(?:tests?|testing)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py\Z")
+_SQUASHED_TITLE = lazy_pattern(r"\((?:[#!]\d+|PR ?#?\d+)\)\s*\Z|\AMerged PR \d+:", re.IGNORECASE)
+_NEWS = lazy_pattern(r"\A(?:See merge request|Approved-by|Closes|Signed-off-by)\b", re.IGNORECASE)
+_TEST_PATH = lazy_pattern(r"(?:^|/)(?:tests?|testing)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py\Z")
 
 
 @dataclass(frozen=True, slots=True)
