@@ -115,6 +115,11 @@ class Plan:
         if self.repo is not None:
             self.repo.close()
 
+    @property
+    def has_work(self) -> bool:
+        """Say whether any fix is to be proven."""
+        return self.fixes is not None and any(planned.unproven() is None for planned in self.fixes.planned)
+
     def links_by_test(self, rootdir: Path) -> dict[str, list[tuple[str, str]]]:
         """Return the links by test id without parameters, relative to pytest's rootdir."""
         return {} if self.fixes is None else self.fixes.links_by_test()
@@ -359,7 +364,7 @@ def _judged(plan: Plan, fixes: Fixes, seen: Seen | None) -> tuple[list[FixResult
     plan.notes += fixes.notes
     if settings.proof == "off":
         return fixes.linked_only(), Timings()
-    if all(planned.unproven() is not None for planned in fixes.planned):
+    if not plan.has_work:
         return fixes.linked_only(), Timings()
     from pytest_bugsle.regression.proving import Terms, prove
 

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
     from pytest_bugsle.gate import Plan
     from pytest_bugsle.results import Result
+    from pytest_bugsle.session import SessionFacts
 
 INNER = "BUGSLE_INNER"
 """Set in the pytest that a proof starts: there the plugin only declares its options and marker."""
 
 CONTROLLER = "bugsle_controller"
 WORKER = "bugsle_worker"
+OBSERVER = "bugsle_observer"
 _PAYLOAD = "bugsle"
 _JUDGED_AFTER = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
@@ -117,6 +119,17 @@ class Worker(_Collecting):
         self._config.workeroutput[_PAYLOAD] = {"deselected": self.deselected}  # type: ignore[attr-defined]  # xdist's
 
 
+class Observer:
+    """Notes how each test ends; registered only where a proof will ask, since it is called for every phase."""
+
+    def __init__(self, facts: SessionFacts) -> None:
+        self._facts = facts
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note how each test ended here; a proof runs in a clean copy and may differ."""
+        self._facts.note(report)
+
+
 class Controller(_Collecting):
     """The half that judges: it prepares before the tests and finishes after them."""
 
@@ -151,6 +164,8 @@ class Controller(_Collecting):
         except UsageError as error:
             raise pytest.UsageError(str(error)) from error
         self.linked = self._plan.links_by_test(self._config.rootpath)
+        if self._plan.has_work:
+            self._config.pluginmanager.register(Observer(self.facts), OBSERVER)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -170,10 +185,6 @@ class Controller(_Collecting):
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what was collected."""
         self.facts.collected.update(item.nodeid for item in session.items)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note how each test ended here; a proof runs in a clean copy and may differ."""
-        self.facts.note(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
