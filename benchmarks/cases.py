@@ -24,12 +24,18 @@ from typing import Any
 
 def main() -> int:
     """Print one line a case, then both confusion matrices; exit 1 when an answer was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("cases", type=Path)
     parser.add_argument("--repos", type=Path, required=True)
-    parser.add_argument("--python", default=sys.executable, help="an interpreter with pytest and what the projects need")
+    parser.add_argument(
+        "--python", default=sys.executable, help="an interpreter with pytest and what the projects need"
+    )
     parser.add_argument("--at", choices=["tree", "commit"], default="tree")
-    parser.add_argument("--only", default="", help="run the cases whose repository, sha or subject contains this")
+    parser.add_argument(
+        "--only", default="", help="run the cases whose repository, sha or subject contains this"
+    )
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the full results there")
     options = parser.parse_args()
@@ -55,7 +61,12 @@ def _run(case: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     sources = [options.repos / part for part in (name, name.partition("+")[2], f"{name}/repo")]
     source = next((path for path in sources if path.exists()), None)
     if source is None:
-        return {"status": "no clone", "judgement": "no clone", "seconds": 0.0, "why": f"no clone in {options.repos}"}
+        return {
+            "status": "no clone",
+            "judgement": "no clone",
+            "seconds": 0.0,
+            "why": f"no clone in {options.repos}",
+        }
     with tempfile.TemporaryDirectory(prefix="bugsle-case-") as folder:
         clone = Path(folder) / name.partition("+")[2]
         for command in (
@@ -65,11 +76,24 @@ def _run(case: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
             subprocess.run(command, check=True, capture_output=True)
         report = Path(folder) / "result.json"
         command = [sys.executable, "-m", "pytest_bugsle", "prove", case["fix_sha"], "--repo", str(clone)]
-        command += ["--python", options.python, "--at", options.at, "--budget", "600", "--report", f"json:{report}"]
-        environ = {key: value for key, value in os.environ.items() if key != "CI" and not key.startswith("GITHUB_")}
+        command += [
+            "--python",
+            options.python,
+            "--at",
+            options.at,
+            "--budget",
+            "600",
+            "--report",
+            f"json:{report}",
+        ]
+        environ = {
+            key: value for key, value in os.environ.items() if key != "CI" and not key.startswith("GITHUB_")
+        }
         environ["XDG_CACHE_HOME"] = f"{folder}/cache"
         started = time.monotonic()
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environ, stdin=subprocess.DEVNULL
+        )
         seconds = time.monotonic() - started
         if not report.exists():
             return {"status": "error", "judgement": "error", "seconds": seconds, "why": done.stderr[-300:]}

@@ -44,19 +44,30 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key not in alone and not key.startswith(drop)}
 
 
-def seconds(command: list[str], folder: Path, *, ok: tuple[int, ...] = (0,), environ: dict[str, str] | None = None) -> float:
+def seconds(
+    command: list[str], folder: Path, *, ok: tuple[int, ...] = (0,), environ: dict[str, str] | None = None
+) -> float:
     """Run a command and return its wall time."""
     started = time.perf_counter()
     done = subprocess.run(
-        command, cwd=folder, env=environ or environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False
+        command,
+        cwd=folder,
+        env=environ or environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
     )
     elapsed = time.perf_counter() - started
     if done.returncode not in ok:
-        raise RuntimeError(f"{command} ended with {done.returncode}:\n{done.stdout.decode()[-2000:]}{done.stderr.decode()[-2000:]}")
+        raise RuntimeError(
+            f"{command} ended with {done.returncode}:\n{done.stdout.decode()[-2000:]}{done.stderr.decode()[-2000:]}"
+        )
     return elapsed
 
 
-def paired(a: list[str], b: list[str], folder: Path, rounds: int, *, ok: tuple[int, ...] = (0,)) -> tuple[float, float, float]:
+def paired(
+    a: list[str], b: list[str], folder: Path, rounds: int, *, ok: tuple[int, ...] = (0,)
+) -> tuple[float, float, float]:
     """Return the median ratio a/b and both medians, after one warm-up of each."""
     seconds(a, folder, ok=ok), seconds(b, folder, ok=ok)
     pairs = []
@@ -70,15 +81,37 @@ def paired(a: list[str], b: list[str], folder: Path, rounds: int, *, ok: tuple[i
 
 def git(folder: Path, *args: str, input: bytes | None = None) -> None:
     """Run git in a repository of our own."""
-    identity = ("-c", "user.name=bench", "-c", "user.email=bench@example.invalid", "-c", "commit.gpgsign=false")
+    identity = (
+        "-c",
+        "user.name=bench",
+        "-c",
+        "user.email=bench@example.invalid",
+        "-c",
+        "commit.gpgsign=false",
+    )
     environ = {**environment(), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    subprocess.run(["git", "-C", str(folder), *identity, *args], input=input, check=True, capture_output=True, env=environ)
+    subprocess.run(
+        ["git", "-C", str(folder), *identity, *args],
+        input=input,
+        check=True,
+        capture_output=True,
+        env=environ,
+    )
 
 
 #: No plugin but ours, to slow a run down or to vary it; the runs inside a proof get the same.
 QUIET = [
     argument
-    for plugin in ("cacheprovider", "randomly", "xdist", "xdist.looponfail", "pytest_cov", "hypothesispytest", "rerunfailures", "timeout")
+    for plugin in (
+        "cacheprovider",
+        "randomly",
+        "xdist",
+        "xdist.looponfail",
+        "pytest_cov",
+        "hypothesispytest",
+        "rerunfailures",
+        "timeout",
+    )
     for argument in ("-p", f"no:{plugin}")
 ]
 
@@ -91,8 +124,16 @@ def pytest(*args: str) -> list[str]:
 def installed_but_off(folder: Path) -> Figure:
     """Collect one test with the plugin installed and off, and with it kept out."""
     (folder / "test_one.py").write_text("def test_one():\n    pass\n", encoding="utf-8")
-    ratio, with_it, without = paired(pytest("--collect-only"), pytest("--collect-only", "-p", "no:bugsle"), folder, 3 * ROUNDS)
-    return Figure("installed but off: collect one test", ratio, 1.03, "x", f"{with_it * 1e3:.0f} ms / {without * 1e3:.0f} ms")
+    ratio, with_it, without = paired(
+        pytest("--collect-only"), pytest("--collect-only", "-p", "no:bugsle"), folder, 3 * ROUNDS
+    )
+    return Figure(
+        "installed but off: collect one test",
+        ratio,
+        1.03,
+        "x",
+        f"{with_it * 1e3:.0f} ms / {without * 1e3:.0f} ms",
+    )
 
 
 def nothing_to_prove(folder: Path) -> Figure:
@@ -159,7 +200,9 @@ def long_history(folder: Path) -> Figure:
         )
         if number % 5 == 0:
             test = f"from pkg.module_{number % 200} import value\n\n\ndef test_{number}():\n    assert value(1)\n".encode()
-            stream.append(f"M 100644 inline tests/test_{number % 200}.py\ndata {len(test)}\n".encode() + test + b"\n")
+            stream.append(
+                f"M 100644 inline tests/test_{number % 200}.py\ndata {len(test)}\n".encode() + test + b"\n"
+            )
     git(folder, "fast-import", "--quiet", input=b"".join(stream))
     git(folder, "checkout", "-q", "main")
     command = [sys.executable, "-m", "pytest_bugsle", "check", "HEAD~50..HEAD"]
@@ -178,5 +221,8 @@ def figures() -> list[Figure]:
             found.append(measure(folder))
             figure = found[-1]
             mark = "ok" if figure.held else "OVER"
-            print(f"{figure.name:<44}{figure.value:7.2f} {figure.unit}  (bound {figure.bound:.2f})  {mark:<5}{figure.detail}", flush=True)
+            print(
+                f"{figure.name:<44}{figure.value:7.2f} {figure.unit}  (bound {figure.bound:.2f})  {mark:<5}{figure.detail}",
+                flush=True,
+            )
     return found

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 #: name -> (module, attribute, one line of help)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
-    "check": ("pytest_bugsle.regression.command", "check", "Say for each bug fix which tests are linked to it. Runs no test."),
+    "check": (
+        "pytest_bugsle.regression.command",
+        "check",
+        "Say for each bug fix which tests are linked to it. Runs no test.",
+    ),
     "prove": ("pytest_bugsle.regression.command", "prove", "Run linked tests without the fix and with it."),
     "rule": ("pytest_bugsle.explain", "rule", "Explain a rule, or list them all."),
     "doctor": ("pytest_bugsle.explain", "doctor", "Say what the gate sees here."),
@@ -42,7 +46,9 @@ class _Table(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:

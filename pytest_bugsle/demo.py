@@ -84,7 +84,7 @@ _WATCH = '''
         """Say for how many whole days the disk will do."""
         return free // per_day
 '''
-_TEST_PURGE = '''
+_TEST_PURGE = """
     from tickers.purge import EXCHANGES, purge
 
 
@@ -92,8 +92,8 @@ _TEST_PURGE = '''
         for exchange in EXCHANGES:
             (tmp_path / f"{exchange}.ticker").write_text("1,2,3")
         assert purge(tmp_path) == 4
-'''
-_TEST_DATED = '''
+"""
+_TEST_DATED = """
 
     def test_purge_finds_dated_folders(tmp_path):
         day = tmp_path / "2025-03-01"
@@ -103,14 +103,14 @@ _TEST_DATED = '''
         purge(tmp_path)
         left = sorted(path.name for path in day.iterdir())
         assert left == [], f"{len(left)} files left"
-'''
-_TEST_WATCH = '''
+"""
+_TEST_WATCH = """
     from tickers.watch import is_full
 
 
     def test_a_full_disk_wakes_somebody():
         assert is_full(used=99, size=100)
-'''
+"""
 BEFORE = (
     Step(
         "feat: purge old tickers",
@@ -181,7 +181,9 @@ def _place(keep: Path | None) -> Iterator[Path]:
             yield Path(folder) / "tickers"
         return
     if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
-        raise UsageError(f"{keep} is not an empty folder.", hint="give --keep a folder that does not exist yet.")
+        raise UsageError(
+            f"{keep} is not an empty folder.", hint="give --keep a folder that does not exist yet."
+        )
     yield keep
 
 
@@ -220,6 +222,10 @@ def demo(keep: Path | None) -> int:
             quiet_environment(os.environ),
         )
         click.echo("\nNext: write the two missing tests until each fails without its fix, and look again:")
-        click.echo(f"  cd {folder}\n  bugsle prove HEAD" if keep else "  bugsle demo --keep DIR, then `bugsle prove HEAD` there")
+        click.echo(
+            f"  cd {folder}\n  bugsle prove HEAD"
+            if keep
+            else "  bugsle demo --keep DIR, then `bugsle prove HEAD` there"
+        )
         click.echo("  bugsle rule BUG102")
     return int(ExitCode.PASS if code == ExitCode.FAIL else ExitCode.PROGRAM)

@@ -33,7 +33,13 @@ def rule(code: str | None) -> int:
 
 
 @click.command()
-@click.option("--repo", metavar="PATH", type=click.Path(path_type=Path), default=Path(), help="The repository to look at (default: here).")
+@click.option(
+    "--repo",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="The repository to look at (default: here).",
+)
 @click.option("--python", metavar="PATH", help="The interpreter that runs the tests.")
 def doctor(repo: Path, python: str | None) -> int:
     """Say what the gate sees: range, base, unit, scope, interpreter, shallow or not, who runs what."""
@@ -86,7 +92,10 @@ def _rows(where: Path, python: str | None) -> Iterator[tuple[str, str | BugsleEr
             interpreter = environment.choose_python(repo.top, python, os.environ)
             facts = environment.interpreter_facts(interpreter)
             pytest_version = facts.pytest or "no pytest: install it there"
-            yield "interpreter", f"{interpreter} ({facts.implementation} {facts.version}), pytest {pytest_version}"
+            yield (
+                "interpreter",
+                f"{interpreter} ({facts.implementation} {facts.version}), pytest {pytest_version}",
+            )
         except BugsleError as error:
             yield "interpreter", error
         try:

@@ -35,7 +35,9 @@ class Rule:
 
     def page(self) -> str:
         """Return what `bugsle rule CODE` prints."""
-        level = self.level if self.level_in_ci is None else f"{self.level} ({self.level_in_ci} where CI is set)"
+        level = (
+            self.level if self.level_in_ci is None else f"{self.level} ({self.level_in_ci} where CI is set)"
+        )
         return "\n".join(
             [
                 f"{self.code} {self.name}   default level: {level}",

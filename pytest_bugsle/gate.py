@@ -167,7 +167,9 @@ def _prepare(plan: Plan) -> None:
     else:
         dirty = _uncommitted(plan, surveyor) if request.uncommitted else None
         if dirty is not None and not _touches_source(surveyor, dirty[1]):
-            plan.notes.append("the uncommitted change touches no source: it is tried against the fixes of the range")
+            plan.notes.append(
+                "the uncommitted change touches no source: it is tried against the fixes of the range"
+            )
             dirty = None
         named = dirty is not None
         if dirty is not None:
@@ -399,7 +401,9 @@ def _cache(plan: Plan, fixes: Fixes) -> Cache:
     for name in (_STATE, f"{_STATE}-journal", f"{_STATE}-wal"):
         if fixes.tracks(f".bugsle/{name}"):
             # A change could bring its own "proofs" along: what is committed is never believed.
-            plan.notes.append(f".bugsle/{name} is committed, so kept proofs were not used: git rm --cached it")
+            plan.notes.append(
+                f".bugsle/{name} is committed, so kept proofs were not used: git rm --cached it"
+            )
             return Cache(None)
     return Cache(folder / _STATE if folder is not None else None)
 
@@ -411,7 +415,9 @@ def _result(plan: Plan, results: list[FixResult], timings: Timings) -> Result:
         found, wrong = waivers.from_trailers(commit.sha, commit.trailers)
         grants += found
         plan.notes += wrong
-    policy = regression_verdict.Policy(settings.rules, request.ci, plan.fixes.surveyor.rootdir if plan.fixes else ".")
+    policy = regression_verdict.Policy(
+        settings.rules, request.ci, plan.fixes.surveyor.rootdir if plan.fixes else "."
+    )
     results, findings, used = regression_verdict.findings_of(results, grants, policy)
     listed = waivers.listed(grants, used)
     for waiver in listed:
@@ -427,7 +433,9 @@ def _result(plan: Plan, results: list[FixResult], timings: Timings) -> Result:
     asked = settings.proof != "off"
     if asked and due > 0 and counts.judged == 0:
         why = next((fix.why for fix in results if fix.status == "undecided" and fix.why), "")
-        text = f"0 of {due} bug {'fix' if due == 1 else 'fixes'} could be judged" + (f": {why}" if why else "")
+        text = f"0 of {due} bug {'fix' if due == 1 else 'fixes'} could be judged" + (
+            f": {why}" if why else ""
+        )
         help = "Follow the reason in the message."
         findings.append(make_finding("BUG001", text, help=help, levels=settings.rules, ci=request.ci))
     if request.change_finding is not None:
@@ -455,7 +463,9 @@ def verdict_of(findings: Sequence[Finding], *, undecided: bool) -> Verdict:
 def broken(plan: Plan, error: Exception) -> Result:
     """Return the result of a gate that failed itself: nothing was judged, which in CI is an error."""
     what = f"the gate itself failed: {type(error).__name__}: {error}"
-    return _nothing(plan, ProgramError(what, hint="`bugsle doctor` shows what the gate sees; please report this."))
+    return _nothing(
+        plan, ProgramError(what, hint="`bugsle doctor` shows what the gate sees; please report this.")
+    )
 
 
 def _nothing(plan: Plan, error: BugsleError) -> Result:

@@ -38,10 +38,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="bugsle",
         help="Prove that every bug fix in the change under test is held by a test that fails without it",
     )
-    group.addoption("--bugsle-base", metavar="REF", dest="bugsle_base", help="Begin the range at the merge base with REF")
-    group.addoption("--bugsle-range", metavar="A..B", dest="bugsle_range", help="Judge the commits of this range")
     group.addoption(
-        "--bugsle-strict", action="store_true", default=None, dest="bugsle_strict", help="Fail where the gate is undecided"
+        "--bugsle-base", metavar="REF", dest="bugsle_base", help="Begin the range at the merge base with REF"
+    )
+    group.addoption(
+        "--bugsle-range", metavar="A..B", dest="bugsle_range", help="Judge the commits of this range"
+    )
+    group.addoption(
+        "--bugsle-strict",
+        action="store_true",
+        default=None,
+        dest="bugsle_strict",
+        help="Fail where the gate is undecided",
     )
     group.addoption(
         "--bugsle-report",
@@ -52,9 +60,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Write a report: json, sarif, junit or markdown (repeatable)",
     )
     group.addoption(
-        "--bugsle-proof", metavar="off|fix", dest="bugsle_proof", help="How far to prove: off only looks for links"
+        "--bugsle-proof",
+        metavar="off|fix",
+        dest="bugsle_proof",
+        help="How far to prove: off only looks for links",
     )
-    group.addoption("--bugsle-budget", metavar="SECONDS", dest="bugsle_budget", help="Time for all proofs together")
+    group.addoption(
+        "--bugsle-budget", metavar="SECONDS", dest="bugsle_budget", help="Time for all proofs together"
+    )
     parser.addini("bugsle", "Turn the bug-fix gate on, as --bugsle does", type="bool", default=False)
 
 
@@ -77,7 +90,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _marker_line(name: str) -> str:
-    return f'{name}(*bugs): this test guards these bugs, such as "#42"; bare, it links nothing (pytest-bugsle)'
+    return (
+        f'{name}(*bugs): this test guards these bugs, such as "#42"; bare, it links nothing (pytest-bugsle)'
+    )
 
 
 class _Collecting:
@@ -110,7 +125,9 @@ class Worker(_Collecting):
         self._config = config
         payload = getattr(config, "workerinput", {}).get(_PAYLOAD, {})
         self.marker = payload.get("marker", self.marker)
-        self.linked = {key: [tuple(link) for link in links] for key, links in payload.get("linked", {}).items()}
+        self.linked = {
+            key: [tuple(link) for link in links] for key, links in payload.get("linked", {}).items()
+        }
         if self.marker != "regression":
             config.addinivalue_line("markers", _marker_line(self.marker))
 

@@ -6,7 +6,6 @@ import datetime as dt
 import os
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_bugsle import gate, settings
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_bugsle.results import Result
+
 
 @dataclass(slots=True)
 class SessionFacts:
@@ -156,7 +156,11 @@ def _why_no_reach(config: pytest.Config) -> str:
     if config.option.usepdb or config.option.trace:
         return "reach was left out: a debugger is in use (--pdb)"
     tracer = sys.gettrace()
-    if tracer is not None and not type(tracer).__module__.startswith("coverage") and "coverage" not in repr(tracer):
+    if (
+        tracer is not None
+        and not type(tracer).__module__.startswith("coverage")
+        and "coverage" not in repr(tracer)
+    ):
         return "reach was left out: a tracer is active"
     return ""
 

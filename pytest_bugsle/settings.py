@@ -144,7 +144,9 @@ def make_settings(
     """
     where = str(origin) if origin else "the settings"
     if not isinstance(table, dict):
-        raise UsageError(f"{where}: tool.bugsle must be a table.", hint="write [tool.bugsle] and keys below it.")
+        raise UsageError(
+            f"{where}: tool.bugsle must be a table.", hint="write [tool.bugsle] and keys below it."
+        )
     values: dict[str, Any] = {str(key).replace("-", "_"): value for key, value in table.items()}
     _known(values, Settings.__struct_fields__, where)
     for waiver in values.get("waivers", ()):
@@ -207,7 +209,8 @@ def _checked(settings: Settings, where: str, origins: Mapping[str, str]) -> Sett
         seconds = getattr(settings, key)
         if seconds is not None and not 0 < seconds < float("inf"):
             raise UsageError(
-                f"{origins.get(key, where)}: {key} = {seconds:g}, must be more than 0 seconds.", hint=f"{key} = 60"
+                f"{origins.get(key, where)}: {key} = {seconds:g}, must be more than 0 seconds.",
+                hint=f"{key} = 60",
             )
     for key in ("fix_patterns", "no_fix_patterns"):
         for pattern in getattr(settings, key):
@@ -226,7 +229,9 @@ def _checked(settings: Settings, where: str, origins: Mapping[str, str]) -> Sett
                 hint='commit = "1a2b3c4", or bug = "#42"',
             )
         if not waiver.reason.strip():
-            raise UsageError(f"{where}: a waiver of {waiver.rule} has no reason.", hint='reason = "why, and until what"')
+            raise UsageError(
+                f"{where}: a waiver of {waiver.rule} has no reason.", hint='reason = "why, and until what"'
+            )
     return msgspec.structs.replace(settings, rules=rules)
 
 

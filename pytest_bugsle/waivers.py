@@ -60,7 +60,9 @@ def from_trailers(sha: str, trailers: Iterable[tuple[str, str]]) -> tuple[list[G
         try:
             rule = rule_named(code.rstrip(":")).code
         except UsageError as error:
-            wrong.append(f"the trailer `Bugsle-Waive: {value.strip()}` waives nothing: {error.what} {error.hint}")
+            wrong.append(
+                f"the trailer `Bugsle-Waive: {value.strip()}` waives nothing: {error.what} {error.hint}"
+            )
             continue
         if not reason.strip():
             wrong.append(

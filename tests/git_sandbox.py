@@ -59,13 +59,24 @@ class Sandbox:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.encode() if isinstance(content, str) else content)
 
-    def commit(self, files: Mapping[str, str | bytes | None] | None = None, message: str | bytes = "change") -> str:
+    def commit(
+        self, files: Mapping[str, str | bytes | None] | None = None, message: str | bytes = "change"
+    ) -> str:
         """Write files, add everything, commit, and give the sha."""
         self.clock += 60
         self.write(files or {})
         self.git("add", "-A")
         raw = message.encode() if isinstance(message, str) else message
-        self.git("commit", "-q", "--allow-empty", "--allow-empty-message", "--cleanup=verbatim", "-F", "-", input=raw)
+        self.git(
+            "commit",
+            "-q",
+            "--allow-empty",
+            "--allow-empty-message",
+            "--cleanup=verbatim",
+            "-F",
+            "-",
+            input=raw,
+        )
         return self.git("rev-parse", "HEAD")
 
     def open(self) -> Repository:

@@ -36,7 +36,11 @@ def pool(sandbox: Sandbox, tmp_path: Path) -> Iterator[Pool]:
 
 def _ignored(where: Path) -> set[str]:
     tracked = {".git", ".gitignore", "src/pkg/__init__.py", "tests/test_a.py"}
-    names = {os.fspath(path.relative_to(where)) for path in where.rglob("*") if path.is_symlink() or not path.is_dir()}
+    names = {
+        os.fspath(path.relative_to(where))
+        for path in where.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
     return names - tracked
 
 
@@ -47,7 +51,12 @@ def _checkout(sandbox: Sandbox, pool: Pool, roots: tuple[str, ...] = (), extra: 
 
 def test_what_is_ignored_and_needed_is_copied(sandbox: Sandbox, pool: Pool) -> None:
     """Generated modules, built extensions and data come along; caches, environments and secrets do not."""
-    wanted = {"src/pkg/_version.py": "v\n", "src/pkg/fast.so": "elf", "tests/data/deep/x.bin": "d", "data/y": "y"}
+    wanted = {
+        "src/pkg/_version.py": "v\n",
+        "src/pkg/fast.so": "elf",
+        "tests/data/deep/x.bin": "d",
+        "data/y": "y",
+    }
     sandbox.write({
         **wanted, ".env": "SECRET", "tests/.env": "SECRET", "build/lib/x.so": "b", ".bugsle/store": "s",
         "src/pkg/__pycache__/a.pyc": "c", "data/__pycache__/b.pyc": "c", "data/c.pyc": "c", ".tox/py/x.so": "t",
@@ -66,7 +75,15 @@ def test_ignored_files_in_a_new_folder_are_copied(sandbox: Sandbox, pool: Pool) 
 
 def test_roots_bound_what_is_copied(sandbox: Sandbox, pool: Pool) -> None:
     """Under roots, only they are looked into, and inside of an ignored folder too."""
-    sandbox.write({"src/pkg/_version.py": "v\n", "tests/data/x": "d", "data/y": "y", "data/sub/z": "z", "_version.py": ""})
+    sandbox.write(
+        {
+            "src/pkg/_version.py": "v\n",
+            "tests/data/x": "d",
+            "data/y": "y",
+            "data/sub/z": "z",
+            "_version.py": "",
+        }
+    )
     assert _ignored(_checkout(sandbox, pool, ("src", "data/sub"))) == {"src/pkg/_version.py", "data/sub/z"}
     assert _ignored(_checkout(sandbox, pool, ("./tests/",))) == {"tests/data/x"}
     assert len(_ignored(_checkout(sandbox, pool, (".",)))) == 5
@@ -75,7 +92,10 @@ def test_roots_bound_what_is_copied(sandbox: Sandbox, pool: Pool) -> None:
 def test_secrets_are_copied_when_named(sandbox: Sandbox, pool: Pool) -> None:
     """`.env` and what is else passed over come along only by name, folders whole."""
     sandbox.write({".env": "SECRET", "build/lib/x.so": "b", "build/.git/x": "g"})
-    assert _ignored(_checkout(sandbox, pool, extra=(".env", "build", "nothing"))) == {".env", "build/lib/x.so"}
+    assert _ignored(_checkout(sandbox, pool, extra=(".env", "build", "nothing"))) == {
+        ".env",
+        "build/lib/x.so",
+    }
     assert _ignored(_checkout(sandbox, pool)) == set()
 
 
@@ -143,7 +163,9 @@ def test_a_tracked_file_goes_before_an_ignored_one(sandbox: Sandbox, pool: Pool)
         assert (where / "src" / "pkg" / "_version.py").read_text() == text
 
 
-def test_what_is_too_much_is_left_out_and_named(sandbox: Sandbox, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_too_much_is_left_out_and_named(
+    sandbox: Sandbox, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Small files first, up to the cap; special files are no files."""
     monkeypatch.setattr(carry, "LARGEST_TOTAL", 1000)
     sandbox.write({"data/big": "b" * 900, "data/small": "s" * 100, "data/tiny": "t"})
@@ -168,7 +190,9 @@ def test_a_bare_repository_has_nothing_to_copy(sandbox: Sandbox, tmp_path: Path)
     assert carry.ignored(Repository.open(tmp_path / "bare.git"), (), (), tmp_path) == carry.Load()
 
 
-def test_submodules_come_along_without_their_repositories(sandbox: Sandbox, pool: Pool, tmp_path: Path) -> None:
+def test_submodules_come_along_without_their_repositories(
+    sandbox: Sandbox, pool: Pool, tmp_path: Path
+) -> None:
     """The user's checked-out submodule is copied, cleaned at each switch, and gone where the tree lacks it."""
     inner = Sandbox(tmp_path / "inner")
     inner.commit({"lib.py": "l\n", "deep/m.py": "m\n"})

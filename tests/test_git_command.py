@@ -22,7 +22,9 @@ from pytest_bugsle.git.command import (
 
 def test_all_local_variables_of_this_git_are_known() -> None:
     """What the installed git calls local to a repository is in our list."""
-    said = subprocess.run(["git", "rev-parse", "--local-env-vars"], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        ["git", "rev-parse", "--local-env-vars"], capture_output=True, text=True, check=True
+    )
     assert set(said.stdout.split()) <= LOCAL_VARIABLES
 
 
@@ -35,7 +37,8 @@ def test_local_variables_are_taken_out_and_the_rest_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["GIT_DIR", "GIT_INDEX_FILE", "GIT_LITERAL_PATHSPECS", "GIT_EXTERNAL_DIFF", "GIT_TRACE", "LANGUAGE"]
+    "name",
+    ["GIT_DIR", "GIT_INDEX_FILE", "GIT_LITERAL_PATHSPECS", "GIT_EXTERNAL_DIFF", "GIT_TRACE", "LANGUAGE"],
 )
 def test_what_can_change_an_answer_does_not_reach_git(name: str) -> None:
     """Our own calls see none of the variables that steer git."""
@@ -89,7 +92,9 @@ def test_a_git_that_is_too_old_is_refused(tmp_path: Path, said: str) -> None:
         executable(str(tmp_path))
 
 
-@pytest.mark.parametrize("said", ["git version 2.30.0", "git version 2.39.5 (Apple Git-154)", "git version 3.0"])
+@pytest.mark.parametrize(
+    "said", ["git version 2.30.0", "git version 2.39.5 (Apple Git-154)", "git version 3.0"]
+)
 def test_a_git_that_is_new_enough_is_taken(tmp_path: Path, said: str) -> None:
     """2.30 and all that follow are taken, as vendors spell them."""
     program = tmp_path / "git"

@@ -78,7 +78,8 @@ def test_renames_follow_our_limits_and_not_the_user_s(sandbox: Sandbox) -> None:
     """diff.renames and diff.renameLimit of the user's are not obeyed."""
     old = sandbox.commit({f"old{number}": f"{number}\n" + _TEXT for number in range(3)})
     new = sandbox.commit(
-        {f"old{number}": None for number in range(3)} | {f"new{number}": f"{number}\n" + _TEXT + "z\n" for number in range(3)}
+        {f"old{number}": None for number in range(3)}
+        | {f"new{number}": f"{number}\n" + _TEXT + "z\n" for number in range(3)}
     )
     sandbox.git("config", "diff.renames", "false")
     sandbox.git("config", "diff.renameLimit", "1")
@@ -99,10 +100,17 @@ def test_renames_follow_our_limits_and_not_the_user_s(sandbox: Sandbox) -> None:
         (b"a\nb\n", b"a\r\nb\n", (1,), (1,)),
         (b"x\n" * 5, b"x\n" * 3, (4, 5), ()),
         (b"1\n2\n3\n4\n5\n6\n", b"1\n3\n4\nfour\n5\n6\n", (2,), (4,)),
-        (b"def f():\n    a\n\ndef g():\n    b\n", b"def g():\n    b\n\ndef f():\n    a\n", (1, 2, 3), (3, 4, 5)),
+        (
+            b"def f():\n    a\n\ndef g():\n    b\n",
+            b"def g():\n    b\n\ndef f():\n    a\n",
+            (1, 2, 3),
+            (3, 4, 5),
+        ),
     ],
 )
-def test_line_numbers_of_a_change(old: bytes, new: bytes, deleted: tuple[int, ...], added: tuple[int, ...]) -> None:
+def test_line_numbers_of_a_change(
+    old: bytes, new: bytes, deleted: tuple[int, ...], added: tuple[int, ...]
+) -> None:
     """Lines are counted from 1, on either side."""
     assert line_changes(old, new) == (frozenset(deleted), frozenset(added))
 

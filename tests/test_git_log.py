@@ -25,7 +25,9 @@ def sandbox(tmp_path: Path) -> Sandbox:
 def test_a_commit_is_read_with_all_its_facts(sandbox: Sandbox) -> None:
     """Names, times, parents, tree, subject, body, trailers and changes."""
     first = sandbox.commit({"a.py": "x = 1\n"}, "start")
-    message = "fix: purge\nof #42\n\nIt kept\nold rows.\n\nFixes: #42\nBugsle-Waive: BUG101 because\n  of this\n"
+    message = (
+        "fix: purge\nof #42\n\nIt kept\nold rows.\n\nFixes: #42\nBugsle-Waive: BUG101 because\n  of this\n"
+    )
     second = sandbox.commit({"a.py": "x = 2\n"}, message)
     repo = sandbox.open()
     commit, root = read_log(repo, None, "main")
@@ -63,7 +65,11 @@ def test_a_merge_is_compared_with_its_first_parent(sandbox: Sandbox) -> None:
     merge = read_log(repo, None, "HEAD")[0]
     assert merge.parents == (main, topic)
     assert [change.path for change in merge.changes] == ["b.py"]
-    assert [commit.subject for commit in read_log(repo, None, "HEAD", first_parent=True)] == ["merge", "main", "start"]
+    assert [commit.subject for commit in read_log(repo, None, "HEAD", first_parent=True)] == [
+        "merge",
+        "main",
+        "start",
+    ]
     assert {commit.subject for commit in read_log(repo, main, "HEAD")} == {"merge", "topic"}
 
 
@@ -145,7 +151,9 @@ def test_a_commit_in_another_encoding_is_read(sandbox: Sandbox) -> None:
 
 def test_settings_of_the_user_do_not_change_the_log(sandbox: Sandbox) -> None:
     """Mail maps, signatures, other separators of trailers, notes and another output encoding are not obeyed."""
-    sandbox.commit({"a.py": "1\n", ".mailmap": "Eve <eve@example.org> <ada@example.org>\n"}, "é\n\nFixes: #1\nA=b\n")
+    sandbox.commit(
+        {"a.py": "1\n", ".mailmap": "Eve <eve@example.org> <ada@example.org>\n"}, "é\n\nFixes: #1\nA=b\n"
+    )
     plain = read_log(sandbox.open(), None, "HEAD")
     sandbox.git("notes", "add", "-m", "note")
     for key, value in {
@@ -172,7 +180,11 @@ _WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(message=st.lists(st.one_of(_WORD, st.sampled_from(["\n\n", "Fixes: #1\n", "---\n", "\x01\x02", ": "]))).map("".join))
+@given(
+    message=st.lists(
+        st.one_of(_WORD, st.sampled_from(["\n\n", "Fixes: #1\n", "---\n", "\x01\x02", ": "]))
+    ).map("".join)
+)
 def test_what_git_stored_is_what_is_read(sandbox: Sandbox, message: str) -> None:
     """For any message, subject and body are what git itself says of the commit."""
     sha = _raw(sandbox, sandbox.commit({}), message.encode())
@@ -182,7 +194,11 @@ def test_what_git_stored_is_what_is_read(sandbox: Sandbox, message: str) -> None
     assert commit.body == sandbox.git("log", "-1", "--format=tformat:%b").removesuffix("\n")
 
 
-@given(st.lists(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=10, max_size=10)))
+@given(
+    st.lists(
+        st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=10, max_size=10)
+    )
+)
 def test_fields_come_back_in_order(records: list[list[str]]) -> None:
     """Any text in any field stays in its field."""
     out = "".join("\0".join(record) + "\0" for record in records).encode()
@@ -192,7 +208,14 @@ def test_fields_come_back_in_order(records: list[list[str]]) -> None:
     ]
 
 
-@given(st.lists(st.tuples(st.from_regex(r"[A-Za-z][A-Za-z-]{0,20}", fullmatch=True), st.from_regex(r"[^\s][ -~]{0,30}", fullmatch=True))))
+@given(
+    st.lists(
+        st.tuples(
+            st.from_regex(r"[A-Za-z][A-Za-z-]{0,20}", fullmatch=True),
+            st.from_regex(r"[^\s][ -~]{0,30}", fullmatch=True),
+        )
+    )
+)
 def test_trailers_come_back(trailers: list[tuple[str, str]]) -> None:
     """What git prints as trailers is read as they were."""
     text = "".join(f"{key}: {value}\n" for key, value in trailers)

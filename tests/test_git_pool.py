@@ -17,16 +17,20 @@ from pytest_bugsle.git import pool as pool_module
 from pytest_bugsle.git.pool import Pool
 from pytest_bugsle.git.repository import Repository
 
-_ODD = os.fsdecode(b"odd\n\xff \".py")
+_ODD = os.fsdecode(b'odd\n\xff ".py')
 
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Sandbox:
     """Give a repository with two commits and a tag."""
     sandbox = Sandbox(tmp_path / "project")
-    sandbox.commit({"a.py": "x = 1\n", "pkg/b.py": "y = 1\n", "old/c.py": "", ".gitignore": "*.log\n", "kind": "file\n"})
+    sandbox.commit(
+        {"a.py": "x = 1\n", "pkg/b.py": "y = 1\n", "old/c.py": "", ".gitignore": "*.log\n", "kind": "file\n"}
+    )
     sandbox.git("tag", "-a", "v1.0", "-m", "one")
-    sandbox.write({"a.py": "x = 2\n", "old/c.py": None, "new/d.py": "", _ODD: "o\n", "kind": None, "kind/e.py": "e\n"})
+    sandbox.write(
+        {"a.py": "x = 2\n", "old/c.py": None, "new/d.py": "", _ODD: "o\n", "kind": None, "kind/e.py": "e\n"}
+    )
     (sandbox.top / "link").symlink_to("a.py")
     sandbox.commit()
     return sandbox
@@ -151,7 +155,14 @@ def test_the_user_s_repository_stays_byte_for_byte(sandbox: Sandbox, tmp_path: P
     mark = tmp_path / "hook ran"
     hooks = sandbox.top / ".git" / "hooks"
     hooks.mkdir(exist_ok=True)
-    names = ("post-checkout", "post-index-change", "reference-transaction", "pre-commit", "post-merge", "fsmonitor-watchman")
+    names = (
+        "post-checkout",
+        "post-index-change",
+        "reference-transaction",
+        "pre-commit",
+        "post-merge",
+        "fsmonitor-watchman",
+    )
     for name in names:
         (hooks / name).write_text(f'#!/bin/sh\ntouch "{mark}"\n')
         (hooks / name).chmod(0o755)
@@ -264,24 +275,34 @@ def test_a_pool_that_grew_too_large_starts_afresh(
 
 def test_tracked_bytecode_is_not_checked_out(sandbox: Sandbox, pool: Pool) -> None:
     """Bytecode that somebody committed could be stale."""
-    sandbox.write({"pkg/__pycache__/b.cpython-311.pyc": "stale", "pkg/c.pyc": "stale", "pkg/__pycache__/odd.txt": "x"})
+    sandbox.write(
+        {"pkg/__pycache__/b.cpython-311.pyc": "stale", "pkg/c.pyc": "stale", "pkg/__pycache__/odd.txt": "x"}
+    )
     sandbox.git("add", "-Af")
     sandbox.git("commit", "-qm", "bytecode")
     assert _files(pool.checkout("after", _tree(sandbox, "HEAD"), None)) == _SECOND
     assert _files(pool.checkout("after", _tree(sandbox, "HEAD"), None)) == _SECOND
 
 
-def test_the_user_s_filters_and_line_ends_do_not_change_a_work_tree(sandbox: Sandbox, pool: Pool, tmp_path: Path) -> None:
+def test_the_user_s_filters_and_line_ends_do_not_change_a_work_tree(
+    sandbox: Sandbox, pool: Pool, tmp_path: Path
+) -> None:
     """A smudge filter is not run, autocrlf is off; what attributes say about line ends is done."""
     sandbox.commit({"f.txt": "f\n", "w.bat": "w\n", ".gitattributes": "f.txt filter=odd\n*.bat eol=crlf\n"})
-    for key, value in {"filter.odd.smudge": f"touch {tmp_path}/ran", "filter.odd.required": "true", "core.autocrlf": "true"}.items():
+    for key, value in {
+        "filter.odd.smudge": f"touch {tmp_path}/ran",
+        "filter.odd.required": "true",
+        "core.autocrlf": "true",
+    }.items():
         sandbox.git("config", key, value)
     found = _files(pool.checkout("after", _tree(sandbox, "HEAD"), None))
     assert (found["f.txt"], found["w.bat"], found["a.py"]) == (b"f\n", b"w\r\n", b"x = 2\n")
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b", "pool", "scratch", "snapshot", "-x", "A", "a.git", "x" * 32])
+@pytest.mark.parametrize(
+    "name", ["", "..", "a/b", "pool", "scratch", "snapshot", "-x", "A", "a.git", "x" * 32]
+)
 def test_names_of_work_trees_are_plain(sandbox: Sandbox, pool: Pool, name: str) -> None:
     """No name leads out of the slot or onto what is ours."""
     with pytest.raises(ProgramError, match="no name for a work tree"):
@@ -330,10 +351,10 @@ def test_bare_shallow_borrowed_and_sha256_repositories_have_pools(sandbox: Sandb
 
 def test_folders_with_odd_names_have_pools(tmp_path: Path) -> None:
     """Repository and pool may lie in folders whose names hold whatever a file system takes."""
-    sandbox = Sandbox(tmp_path / os.fsdecode(b"a\n\"b\xff:#"))
+    sandbox = Sandbox(tmp_path / os.fsdecode(b'a\n"b\xff:#'))
     sandbox.commit({"a.py": "x\n"})
     sandbox.write({"b.py": "y\n"})
-    with Pool.acquire(sandbox.open(), tmp_path / os.fsdecode(b"#p\n\":\xfe")) as pool:
+    with Pool.acquire(sandbox.open(), tmp_path / os.fsdecode(b'#p\n":\xfe')) as pool:
         where = pool.checkout("after", pool.snapshot(), sandbox.git("rev-parse", "HEAD"))
         assert _files(where) == {"a.py": b"x\n", "b.py": b"y\n"}
         assert sandbox.git("status", "--porcelain", at=where) == "A  b.py"

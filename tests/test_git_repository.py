@@ -36,7 +36,9 @@ def test_a_relative_path_is_opened(sandbox: Sandbox, monkeypatch: pytest.MonkeyP
     assert Repository.open(Path(".")).common_dir == sandbox.top / ".git"
 
 
-def test_a_linked_work_tree_has_its_own_top_and_the_common_directory(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_linked_work_tree_has_its_own_top_and_the_common_directory(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     """In a linked work tree the objects are those of the main one."""
     sandbox.commit({"a.py": ""})
     sandbox.git("worktree", "add", "-q", str(tmp_path / "linked"))
@@ -76,7 +78,7 @@ def test_inside_the_git_directory_the_work_tree_is_found(sandbox: Sandbox) -> No
 
 def test_odd_folder_names_are_no_obstacle(tmp_path: Path) -> None:
     """A newline, a quote and a byte that is not UTF-8 in the path of the repository are kept."""
-    top = tmp_path / os.fsdecode(b"a\n\"b\xff c")
+    top = tmp_path / os.fsdecode(b'a\n"b\xff c')
     sandbox = Sandbox(top)
     sha = sandbox.commit({"x/a.py": ""})
     repo = Repository.open(top / "x")
@@ -135,8 +137,12 @@ def test_a_path_that_does_not_exist_is_wrong_usage(tmp_path: Path) -> None:
         Repository.open(tmp_path / "no" / "where")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
-def test_a_repository_of_somebody_else_says_what_to_type(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away"
+)
+def test_a_repository_of_somebody_else_says_what_to_type(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """git's dubious ownership becomes an error with the line to type."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
@@ -245,7 +251,7 @@ def test_a_commit_is_not_a_blob(sandbox: Sandbox) -> None:
 
 def test_listing_keeps_names_and_modes(sandbox: Sandbox) -> None:
     """Links, modes and names of any bytes are listed as git has them."""
-    names = [os.fsdecode(b"new\nline \xff\".py"), "tab\t.py", " lead", "ünï/x.py"]
+    names = [os.fsdecode(b'new\nline \xff".py'), "tab\t.py", " lead", "ünï/x.py"]
     sandbox.write(dict.fromkeys(names, "x"))
     (sandbox.top / "link").symlink_to("/etc/passwd")
     (sandbox.top / " lead").chmod(0o755)

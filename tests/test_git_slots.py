@@ -64,7 +64,9 @@ def test_without_a_writable_cache_a_private_temporary_folder_serves(
     assert "BUGSLE_POOL" in caught.value.hint
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away"
+)
 def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path) -> None:
     """Who owns the folder can swap what we run."""
     os.chown(tmp_path, 12345, 12345)
@@ -91,7 +93,9 @@ def test_a_heir_of_the_lock_keeps_the_slot(tmp_path: Path) -> None:
     slot = slots.take(tmp_path, tmp_path)
     command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
     with (
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(slot.lock,)) as heir,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(slot.lock,)
+        ) as heir,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False) as stranger,
     ):
         assert heir.stdout and stranger.stdout
@@ -147,7 +151,9 @@ def test_a_lock_file_that_was_deleted_is_not_a_lock(tmp_path: Path) -> None:
     os.close(two.lock)
 
 
-def test_a_lock_file_deleted_under_our_lock_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_file_deleted_under_our_lock_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A sweep between our open and our lock leaves us with the file that the next run will open."""
     import fcntl
 

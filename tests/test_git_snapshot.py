@@ -43,17 +43,35 @@ def test_a_clean_work_tree_is_the_tree_of_head(sandbox: Sandbox, pool: Pool) -> 
 
 def test_all_that_is_uncommitted_is_in_it(sandbox: Sandbox, pool: Pool) -> None:
     """Staged, unstaged, deleted, new, intended, linked, re-moded: as `git add -A` would have it."""
-    odd = os.fsdecode(b"new\nline \"\xff\\.py")
+    odd = os.fsdecode(b'new\nline "\xff\\.py')
     sandbox.write({"staged.py": "s\n", "a.py": "x = 2\n"})
     sandbox.git("add", "-A")
-    sandbox.write({"a.py": "x = 3\n", "pkg/b.py": None, "intended.py": "i\n", odd: "o\n", "noise.log": "l\n", "-x": "d\n"})
+    sandbox.write(
+        {
+            "a.py": "x = 3\n",
+            "pkg/b.py": None,
+            "intended.py": "i\n",
+            odd: "o\n",
+            "noise.log": "l\n",
+            "-x": "d\n",
+        }
+    )
     sandbox.git("add", "-N", "intended.py")
     (sandbox.top / "run").chmod(0o755)
     (sandbox.top / "link").symlink_to("/etc/passwd")
     before = fingerprint(sandbox.top)
     tree = pool.snapshot()
     assert fingerprint(sandbox.top) == before
-    assert set(pool.repo.listing(tree)) == {"a.py", "staged.py", "intended.py", odd, "run", "link", ".gitignore", "-x"}
+    assert set(pool.repo.listing(tree)) == {
+        "a.py",
+        "staged.py",
+        "intended.py",
+        odd,
+        "run",
+        "link",
+        ".gitignore",
+        "-x",
+    }
     assert _contents(pool, tree)["a.py"] == b"x = 3\n"
     assert _contents(pool, tree)["intended.py"] == b"i\n"
     assert pool.repo.listing(tree)["run"].mode == "100755"
@@ -112,7 +130,9 @@ def test_an_unfinished_merge_is_undecided(sandbox: Sandbox, pool: Pool) -> None:
     assert _contents(pool, pool.snapshot())["a.py"] == b"x = 4\n"
 
 
-def test_what_is_too_big_or_a_repository_of_its_own_is_left_out_and_named(sandbox: Sandbox, pool: Pool) -> None:
+def test_what_is_too_big_or_a_repository_of_its_own_is_left_out_and_named(
+    sandbox: Sandbox, pool: Pool
+) -> None:
     """Files above 5 MB, nested repositories and virtual environments stay outside; tools' traces silently."""
     Sandbox(sandbox.top / "nested").commit({"n.py": "n\n"})
     sandbox.write({
@@ -126,7 +146,9 @@ def test_what_is_too_big_or_a_repository_of_its_own_is_left_out_and_named(sandbo
     assert pool.left_out == ("env/", "huge.bin", "nested/")
 
 
-def test_filters_hooks_and_daemons_of_the_user_do_not_run(sandbox: Sandbox, pool: Pool, tmp_path: Path) -> None:
+def test_filters_hooks_and_daemons_of_the_user_do_not_run(
+    sandbox: Sandbox, pool: Pool, tmp_path: Path
+) -> None:
     """Clean filters, required or not, processes, hooks and fsmonitor programs are not started."""
     mark = tmp_path / "ran"
     for key, value in {
@@ -140,7 +162,9 @@ def test_filters_hooks_and_daemons_of_the_user_do_not_run(sandbox: Sandbox, pool
         hook = tmp_path / "hooks" / name
         hook.write_text(f"#!/bin/sh\ntouch {mark}\n")
         hook.chmod(0o755)
-    sandbox.write({"a.py": "x = 2\n", "new.two": "t\n", ".gitattributes": "*.py filter=odd\n*.two filter=two\n"})
+    sandbox.write(
+        {"a.py": "x = 2\n", "new.two": "t\n", ".gitattributes": "*.py filter=odd\n*.two filter=two\n"}
+    )
     contents = _contents(pool, pool.snapshot())
     assert (contents["a.py"], contents["new.two"]) == (b"x = 2\n", b"t\n")
     assert not mark.exists()

@@ -34,7 +34,7 @@ def test_no_edit_is_the_same_tree(sandbox: Sandbox) -> None:
 
 def test_edits_give_the_tree_that_git_writes(sandbox: Sandbox) -> None:
     """Changed, added and deleted files in new and vanishing folders: the name is git's own."""
-    odd = os.fsdecode(b"odd\n\xff/\".py")
+    odd = os.fsdecode(b'odd\n\xff/".py')
     made = _written(
         sandbox,
         {
@@ -42,7 +42,9 @@ def test_edits_give_the_tree_that_git_writes(sandbox: Sandbox) -> None:
             odd: ("100644", b"\0"), "link": ("120000", b"a.py"), "not/there": None, "a-": ("100644", b"1"), "a0": ("100644", b"2"),
         },
     )  # fmt: skip
-    sandbox.write({"a/c/d.py": None, "z": None, "z/y/x.py": "", odd: b"\0", "a.py": "new\n", "a-": "1", "a0": "2"})
+    sandbox.write(
+        {"a/c/d.py": None, "z": None, "z/y/x.py": "", odd: b"\0", "a.py": "new\n", "a-": "1", "a0": "2"}
+    )
     (sandbox.top / "link").symlink_to("a.py")
     (sandbox.top / "a.py").chmod(0o755)
     sandbox.git("add", "-A")
@@ -73,7 +75,9 @@ def test_nothing_left_is_the_empty_tree(sandbox: Sandbox) -> None:
         assert _written(sandbox, {"a": None, "a.py": None, "z": None}) == repo.empty_tree
 
 
-@pytest.mark.parametrize("path", ["", "/etc/x", "a//b", "../x", "a/../x", "./x", ".git/config", "a/.GIT/x", "x/", "a\0b"])
+@pytest.mark.parametrize(
+    "path", ["", "/etc/x", "a//b", "../x", "a/../x", "./x", ".git/config", "a/.GIT/x", "x/", "a\0b"]
+)
 def test_paths_that_lead_out_are_refused(sandbox: Sandbox, path: str) -> None:
     """No tree is written that would write outside of its folder."""
     with pytest.raises(ProgramError, match="no path inside"):
@@ -118,7 +122,9 @@ def test_any_edits_read_back(sandbox: Sandbox, edits: dict[str, bytes | None]) -
     """What was set is there, what was deleted is not, the rest is as it was."""
     if any(edits[one] is not None and two.startswith(one + "/") for one in edits for two in edits):
         return
-    tree = _written(sandbox, {path: None if content is None else ("100644", content) for path, content in edits.items()})
+    tree = _written(
+        sandbox, {path: None if content is None else ("100644", content) for path, content in edits.items()}
+    )
     with sandbox.open() as repo:
         before, after = repo.listing("HEAD"), repo.listing(tree)
         for path, content in edits.items():
@@ -129,4 +135,6 @@ def test_any_edits_read_back(sandbox: Sandbox, edits: dict[str, bytes | None]) -
         touched = lambda path: any(  # noqa: E731 (one expression, used twice below)
             path == edit or path.startswith(edit + "/") or edit.startswith(path + "/") for edit in edits
         )
-        assert {p: e for p, e in before.items() if not touched(p)} == {p: e for p, e in after.items() if not touched(p)}
+        assert {p: e for p, e in before.items() if not touched(p)} == {
+            p: e for p, e in after.items() if not touched(p)
+        }

@@ -23,7 +23,9 @@ def _free(paths: set[str]) -> set[str]:
 
 
 def _tracked(paths: set[str]) -> dict[str, Entry]:
-    return {path: Entry("100644", "0" * 40) for path in sorted(paths) if "__pycache__" not in path.split("/")[:-1]}
+    return {
+        path: Entry("100644", "0" * 40) for path in sorted(paths) if "__pycache__" not in path.split("/")[:-1]
+    }
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

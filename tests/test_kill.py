@@ -137,7 +137,9 @@ def alive(mark: str) -> dict[int, str]:
         if entry.isdigit():
             try:
                 if needle in Path("/proc", entry, "environ").read_bytes().split(b"\0"):
-                    found[int(entry)] = Path("/proc", entry, "cmdline").read_bytes().decode().replace("\0", " ")
+                    found[int(entry)] = (
+                        Path("/proc", entry, "cmdline").read_bytes().decode().replace("\0", " ")
+                    )
             except OSError:
                 continue
     return found
@@ -283,7 +285,9 @@ def ended(process: subprocess.Popen[bytes], mark: str, report: Path) -> Ended:
     finally:
         process.kill()
     wait_until(lambda: not alive(mark), _PATIENCE)
-    return Ended(process.returncode, out, json.loads(report.read_bytes()) if report.exists() else {}, alive(mark))
+    return Ended(
+        process.returncode, out, json.loads(report.read_bytes()) if report.exists() else {}, alive(mark)
+    )
 
 
 RIGHT = {
@@ -393,7 +397,9 @@ def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]
     differing: dict[str, Any] = {}
     for key, value in before.items():
         if isinstance(value, dict):
-            paths = {path for path in value.keys() | after[key].keys() if value.get(path) != after[key].get(path)}
+            paths = {
+                path for path in value.keys() | after[key].keys() if value.get(path) != after[key].get(path)
+            }
             differing.update({f"{key}/{path}": (value.get(path), after[key].get(path)) for path in paths})
         elif value != after[key]:
             differing[key] = (value, after[key])
@@ -460,12 +466,16 @@ def test_signals_to_the_process_alone_leave_nothing(
     shared: Place, durations: dict[tuple[str, ...], float], number: signal.Signals
 ) -> None:
     """What ends only the process itself, at any moment, ends all that it started."""
-    kill_at_random(shared, durations, range(200, 210), every=5, kill=lambda process: process.send_signal(number))
+    kill_at_random(
+        shared, durations, range(200, 210), every=5, kill=lambda process: process.send_signal(number)
+    )
 
 
 @pytest.mark.parametrize("command", list(RIGHT), ids=["prove", "prove-dirty", "pytest"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
-def test_a_signal_during_the_proof_ends_all_of_it(shared: Place, command: tuple[str, ...], number: signal.Signals) -> None:
+def test_a_signal_during_the_proof_ends_all_of_it(
+    shared: Place, command: tuple[str, ...], number: signal.Signals
+) -> None:
     """A daemon, a child and a keeper end with the process; nothing of the user's has changed."""
     before = shared.state()
     with shared.held(command) as run:
@@ -486,7 +496,9 @@ def test_a_signal_during_the_proof_ends_all_of_it(shared: Place, command: tuple[
 
 @pytest.mark.parametrize("program", ["launch.py", "keeper.py"])
 @pytest.mark.parametrize("command", [PROVE, PYTEST], ids=["prove", "pytest"])
-def test_a_part_killed_alone_makes_the_fix_undecided(shared: Place, command: tuple[str, ...], program: str) -> None:
+def test_a_part_killed_alone_makes_the_fix_undecided(
+    shared: Place, command: tuple[str, ...], program: str
+) -> None:
     """The inner pytest or its keeper gone, the run says so, kills what they left, and goes on to its end."""
     before = shared.state()
     with shared.held(command) as run:
@@ -521,8 +533,14 @@ def test_three_runs_at_once_are_each_right(shared: Place, tmp_path: Path) -> Non
         done = ended(*run)
         assert (done.code, done.statuses(), done.left) == (0, RIGHT[command], {}), done.out
         tests = [test["id"] for fix in done.report["fixes"] for test in fix["tests"]]
-        assert tests == ["tests/test_total.py::test_total" if command is PROVE else "tests/test_mean.py::test_mean"]
-    assert sorted(path.name for path in (tmp_path / "pool").glob("*/*.lock")) == ["0.lock", "1.lock", "2.lock"]
+        assert tests == [
+            "tests/test_total.py::test_total" if command is PROVE else "tests/test_mean.py::test_mean"
+        ]
+    assert sorted(path.name for path in (tmp_path / "pool").glob("*/*.lock")) == [
+        "0.lock",
+        "1.lock",
+        "2.lock",
+    ]
     assert _difference(before, shared.state()) == {}
 
 

@@ -226,7 +226,9 @@ def test_a_test_that_hangs_costs_only_its_own_fix(tmp_path: Path) -> None:
     assert said.status("fix: a") == "undecided"
     assert "with the fix it does not end in time" in said.fix("fix: a")["why"]
     assert said.status("fix: b") == "no-test"
-    assert said.report["timings"]["runs"] <= 6, "what a test that hangs has said once is not asked of it again"
+    assert said.report["timings"]["runs"] <= 6, (
+        "what a test that hangs has said once is not asked of it again"
+    )
 
 
 def test_a_file_that_git_ignores_and_a_test_needs_is_named(tmp_path: Path) -> None:

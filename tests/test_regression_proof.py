@@ -46,7 +46,13 @@ def outcome(status: str, problem: Error | None = None, *, phase: str = "call", i
 
 def run(*outcomes: Outcome, **more: object) -> Run:
     """Return a run that ended well unless `more` says otherwise."""
-    values: dict[str, object] = {"collect_errors": {}, "wrong_tree": (), "exit_code": 1, "ended": "finished", **more}
+    values: dict[str, object] = {
+        "collect_errors": {},
+        "wrong_tree": (),
+        "exit_code": 1,
+        "ended": "finished",
+        **more,
+    }
     return Run(outcomes={each.id: each for each in outcomes}, **values)  # type: ignore[arg-type]  # a test's shorthand
 
 
@@ -95,7 +101,12 @@ def test_every_decisive_test_runs_twice_on_each_side() -> None:
     """A single red run may be a flake, so the second is never left out."""
     asked: list[Probe] = []
     prove(RED, asked=asked)
-    assert sorted((p.side, p.repeat) for p in asked) == [("after", 0), ("after", 1), ("before", 0), ("before", 1)]
+    assert sorted((p.side, p.repeat) for p in asked) == [
+        ("after", 0),
+        ("after", 1),
+        ("before", 0),
+        ("before", 1),
+    ]
 
 
 def test_a_test_that_passes_without_the_fix_does_not_hold_it() -> None:
@@ -108,7 +119,11 @@ def test_a_test_that_passes_without_the_fix_does_not_hold_it() -> None:
     [
         (error("AssertionError"), "call", "proven"),
         (error("Failed", message="DID NOT RAISE ValueError"), "call", "proven"),
-        (error("AttributeError", name="issupserset", frames=(IN_TEST, IN_CHANGED), in_changed=True), "call", "proven"),
+        (
+            error("AttributeError", name="issupserset", frames=(IN_TEST, IN_CHANGED), in_changed=True),
+            "call",
+            "proven",
+        ),
         (error("AttributeError", "AttributeError", name="fixed", owner=None), "call", "proven"),
         (error("ValueError", frames=(IN_TEST, IN_CHANGED), in_changed=True), "setup", "proven"),
         (error("AttributeError", name="new_name", owner=CHANGED), "call", "existence-only"),
@@ -175,7 +190,9 @@ def test_a_run_against_the_wrong_tree_is_undecided_whatever_its_outcome(side: st
     """A red or green of another tree's code is no evidence."""
 
     def lost(good: Run) -> Callable[[Probe], Run]:
-        return lambda probe: replace(good, wrong_tree=("pkg.a came from elsewhere",)) if probe.repeat == repeat else good
+        return lambda probe: (
+            replace(good, wrong_tree=("pkg.a came from elsewhere",)) if probe.repeat == repeat else good
+        )
 
     proof = prove(lost(RED)) if side == "before" else prove(RED, lost(PASSED))
     assert proof.status == "undecided"
@@ -234,7 +251,10 @@ def test_tests_that_only_use_what_changed_run_where_stronger_links_do_not_prove(
 
     proof = prove(either(PASSED, weak_red), either(PASSED, weak_green), pairs=(pair(linked=linked),))
     assert proof.status == "proven"
-    assert {test.id: test.shows for test in proof.tests} == {ID: "passes-without-fix", "tests/test_weak.py::test_w": "proven"}
+    assert {test.id: test.shows for test in proof.tests} == {
+        ID: "passes-without-fix",
+        "tests/test_weak.py::test_w": "proven",
+    }
 
 
 NEAR = Selector("tests/test_near.py")
@@ -307,4 +327,4 @@ def test_a_run_that_was_not_afforded_leaves_the_fix_unjudged() -> None:
     """The budget ends a proof without an answer, never with a wrong one."""
     case = Case("f", (pair(),), ADDED)
     assert drive({"f": judge(case)}, lambda probes: {})["f"] is None
-    assert drive({"f": judge(case)}, lambda probes: {p: RED for p in probes}, lambda: False)["f"] is None
+    assert drive({"f": judge(case)}, lambda probes: dict.fromkeys(probes, RED), lambda: False)["f"] is None

@@ -54,7 +54,9 @@ def test_the_after_side_of_small_fixes_is_one_process() -> None:
 def test_a_fix_with_many_tests_runs_alone_and_last() -> None:
     """Its hundred tests must not cost the others their answer."""
     many = [f"test_{number}" for number in range(100)]
-    groups = runs("heavy", "light")._groups([probe("heavy", "after", *many), probe("light", "after", "test_x")])
+    groups = runs("heavy", "light")._groups(
+        [probe("heavy", "after", *many), probe("light", "after", "test_x")]
+    )
     assert [[p.fix for p in group] for group in groups] == [["light"], ["heavy"]]
 
 

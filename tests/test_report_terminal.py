@@ -241,7 +241,11 @@ def test_quiet_says_nothing_when_all_is_well() -> None:
     assert lines(well, -1) == []
     quiet = text(example(), -1).splitlines()
     assert quiet[-1] == GOLDEN.splitlines()[-1]
-    assert [line.split()[1] for line in quiet[:-1] if not line.startswith(" ")] == ["BUG101", "BUG102", "BUG003"]
+    assert [line.split()[1] for line in quiet[:-1] if not line.startswith(" ")] == [
+        "BUG101",
+        "BUG102",
+        "BUG003",
+    ]
     warned = result(fix_result(status="proven"), findings=[finding("BUG103", "m")])
     assert "BUG103" in text(warned, -1)
     assert text(warned, -1).endswith("1 of 1 fix judged in 2.1 s: 1 proven.  PASSED")

@@ -100,8 +100,12 @@ class Build:
 BUILDS = {
     "setuptools-src": Build({"pyproject.toml": SRC}),
     "setuptools-flat": Build({"pyproject.toml": FLAT}, root=".", unguarded=False),
-    "setuptools-strict": Build({"pyproject.toml": SRC}, ("--config-settings", "editable_mode=strict", "-e", ".")),
-    "setuptools-compat": Build({"pyproject.toml": SRC}, ("--config-settings", "editable_mode=compat", "-e", ".")),
+    "setuptools-strict": Build(
+        {"pyproject.toml": SRC}, ("--config-settings", "editable_mode=strict", "-e", ".")
+    ),
+    "setuptools-compat": Build(
+        {"pyproject.toml": SRC}, ("--config-settings", "editable_mode=compat", "-e", ".")
+    ),
     "hatchling": Build({"pyproject.toml": HATCH.replace("{extra}", "")}),
     "hatchling-exact": Build(
         {"pyproject.toml": HATCH.replace("{extra}", "[tool.hatch.build]\n    dev-mode-exact = true")}
@@ -113,7 +117,10 @@ BUILDS = {
         extra={"tests/test_fast.py": "def test_fast(): import demo._fast\n"},
     ),
     "old-namespace": Build(
-        {"setup.py": NAMESPACE, "src/ns/__init__.py": "__import__('pkg_resources').declare_namespace(__name__)\n"},
+        {
+            "setup.py": NAMESPACE,
+            "src/ns/__init__.py": "__import__('pkg_resources').declare_namespace(__name__)\n",
+        },
         ("--no-build-isolation", "--no-use-pep517", "-e", "."),
         package="ns.demo",
         needs=("setuptools==65.7.0", "wheel", "pip<23"),

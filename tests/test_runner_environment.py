@@ -118,7 +118,13 @@ def test_the_projects_name_is_read(tmp_path: Path, file: str, text: str, name: s
 
 def test_the_environment_is_scrubbed() -> None:
     """Only what an outer tool set for itself goes."""
-    kept = {"PATH": "/bin", "HOME": "/root", "PYTHONPATH": "x", "GIT_AUTHOR_NAME": "A", "DJANGO_SETTINGS_MODULE": "s"}
+    kept = {
+        "PATH": "/bin",
+        "HOME": "/root",
+        "PYTHONPATH": "x",
+        "GIT_AUTHOR_NAME": "A",
+        "DJANGO_SETTINGS_MODULE": "s",
+    }
     gone = dict.fromkeys(
         ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "COV_CORE_SOURCE", "COVERAGE_FILE", "PYTHONPYCACHEPREFIX", "GIT_DIR",
          "GIT_CONFIG_KEY_0", "BUGSLE_BASE"), "x"
@@ -140,5 +146,7 @@ def test_the_python_path_is_led_to_the_tree(tmp_path: Path) -> None:
         first=[tmp_path / "site"],
         temporary="x",
     )
-    assert env["PYTHONPATH"].split(os.pathsep) == [str(tmp_path / part) for part in ("site", "tree/src", "lib")]
+    assert env["PYTHONPATH"].split(os.pathsep) == [
+        str(tmp_path / part) for part in ("site", "tree/src", "lib")
+    ]
     assert env["PATH"] == f"{tmp_path / 'venv' / 'bin'}{os.pathsep}/bin"

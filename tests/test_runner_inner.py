@@ -107,7 +107,10 @@ def test_a_file_that_hangs_while_imported_costs_only_itself(
     run = trees.run("test_a.py", "test_c.py", "test_b.py", changed=("core.py",), timeout=1.0)
     assert statuses(run) == {"test_b": "passed"}
     errors = run.collect_errors
-    assert {path: error.type for path, error in errors.items()} == {"test_a.py": "Timeout", "test_c.py": "Died"}
+    assert {path: error.type for path, error in errors.items()} == {
+        "test_a.py": "Timeout",
+        "test_c.py": "Died",
+    }
     assert errors["test_a.py"].in_changed and not errors["test_c.py"].in_changed
 
 
@@ -197,7 +200,9 @@ def test_swapped_content_is_seen_at_once(tmp_path: Path) -> None:
     for file in ("core.py", "test_a.py"):
         os.utime(trees.tree / file, (1_700_000_000, 1_700_000_000))
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHONDONTWRITE")}
-    subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=trees.tree, env=env, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q"], cwd=trees.tree, env=env, check=True, capture_output=True
+    )
     assert list(trees.tree.rglob("*.pyc")), "the user's own run left compiled files"
     assert statuses(trees.run("test_a.py")) == {"test_x": "passed"}
     (trees.tree / "core.py").write_text("X = 2\n")
@@ -206,7 +211,9 @@ def test_swapped_content_is_seen_at_once(tmp_path: Path) -> None:
     assert not list(trees.tree.rglob("*.pyc"))
 
 
-def test_an_outer_sessions_environment_does_not_leak_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outer_sessions_environment_does_not_leak_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Options, git's local variables and coverage's of an outer process are scrubbed."""
     for name, value in {
         "PYTEST_ADDOPTS": "--no-such-option",
@@ -271,7 +278,11 @@ def test_whether_plugins_load_by_themselves_is_the_suites_affair(
     """A suite that runs with autoload off runs so inside a proof, too."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", value)
     trees = Trees(tmp_path)
-    trees.write({"test_a.py": f"def test_a(pytestconfig): assert pytestconfig.pluginmanager.hasplugin('xdist') is {loaded}\n"})
+    trees.write(
+        {
+            "test_a.py": f"def test_a(pytestconfig): assert pytestconfig.pluginmanager.hasplugin('xdist') is {loaded}\n"
+        }
+    )
     assert statuses(trees.run("test_a.py")) == {"test_a": "passed"}
 
 
@@ -328,9 +339,7 @@ _DAEMONS = """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_daemons_of_tests_do_not_outlive_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_daemons_of_tests_do_not_outlive_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that detached itself from the session is killed at the end of the run."""
     marker = f"marker-{os.urandom(6).hex()}"
     monkeypatch.setenv("RUN_MARKER", marker)
@@ -381,7 +390,9 @@ Trees(Path({str(tmp_path)!r})).run("test_a.py")
         assert b"KeyboardInterrupt" in errors
 
 
-def test_a_keeper_that_cannot_start_is_a_programs_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_keeper_that_cannot_start_is_a_programs_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A broken interpreter of our own is told as such."""
     trees = Trees(tmp_path)
     trees.write({"test_a.py": "def test_a(): pass\n"})

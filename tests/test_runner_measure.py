@@ -61,11 +61,15 @@ def test_reach_is_measured_in_a_folder_with_pattern_characters(tmp_path: Path) -
     assert run.reached == {"tests/test_a.py::test_small": {"pkg/core.py": (5,)}}
 
 
-def test_reach_is_measured_despite_the_suites_own_coverage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reach_is_measured_despite_the_suites_own_coverage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """pytest-cov, a chosen core and a configuration of coverage do not disturb."""
     monkeypatch.setenv("COVERAGE_CORE", "sysmon")
     trees = laid_out(tmp_path)
-    trees.write({"pytest.ini": "[pytest]\naddopts = --cov --cov-branch\n", ".coveragerc": "[run]\nomit = *\n"})
+    trees.write(
+        {"pytest.ini": "[pytest]\naddopts = --cov --cov-branch\n", ".coveragerc": "[run]\nomit = *\n"}
+    )
     run = trees.run("tests/test_a.py", inifile="pytest.ini", owned=("pkg",), reach={"pkg/core.py": (5,)})
     assert run.reached == {"tests/test_a.py::test_small": {"pkg/core.py": (5,)}}, run.output
 
@@ -73,7 +77,12 @@ def test_reach_is_measured_despite_the_suites_own_coverage(tmp_path: Path, monke
 def test_lines_of_a_run_that_was_cut_are_said_to_be_incomplete(tmp_path: Path) -> None:
     """A process that dies takes its figures along; the note says so and the rest has its own."""
     trees = laid_out(tmp_path)
-    trees.write({"tests/test_a.py": TESTS + "    def test_a_exit():\n        import os; os._exit(1)\n    def test_z(): core.check(1)\n"})
+    trees.write(
+        {
+            "tests/test_a.py": TESTS
+            + "    def test_a_exit():\n        import os; os._exit(1)\n    def test_z(): core.check(1)\n"
+        }
+    )
     run = trees.run("tests/test_a.py", owned=("pkg",), reach={"pkg/core.py": (5,)})
     assert statuses(run)["test_a_exit"] == "died"
     assert run.reached == {"tests/test_a.py::test_z": {"pkg/core.py": (5,)}}

@@ -176,7 +176,13 @@ def test_errors_name_what_is_missing_and_who_should_have_it(run: Run) -> None:
     assert missing("test_class_attribute") == ("AttributeError", "fresh", core, False, True)
     assert missing("test_instance_attribute") == ("AttributeError", "fresh", core, False, True)
     assert missing("test_import_name") == ("ImportError", "added", core, False, True)
-    assert missing("test_import_module") == ("ModuleNotFoundError", "pkg.added", "pkg/__init__.py", False, True)
+    assert missing("test_import_module") == (
+        "ModuleNotFoundError",
+        "pkg.added",
+        "pkg/__init__.py",
+        False,
+        True,
+    )
     assert missing("test_keyword") == ("TypeError", "factor", core, False, True)
     assert missing("test_positional") == ("TypeError", "double", core, False, True)
     assert missing("test_missing_argument") == ("TypeError", "a", core, False, True)
@@ -200,7 +206,10 @@ def test_errors_say_where_they_were_raised(run: Run) -> None:
     asserted, raised = found["test_asserts"].error, found["test_did_not_raise"].error
     assert asserted is not None and raised is not None
     assert asserted.message == "assert 2 == 3" and "AssertionError" in asserted.mro
-    assert (raised.type, raised.message) == ("Failed", "DID NOT RAISE ValueError") or "DID NOT RAISE" in raised.message
+    assert (raised.type, raised.message) == (
+        "Failed",
+        "DID NOT RAISE ValueError",
+    ) or "DID NOT RAISE" in raised.message
     bad = found["test_bad_str"].error
     assert bad is not None and bad.message == "<KeyError in __str__>"
 
@@ -263,7 +272,9 @@ def test_only_the_selected_functions_run(tmp_path: Path) -> None:
         }
     )
     run = trees.run(
-        only("tests/test_a.py", "Base.test_inherited", "TestDeep.TestIn.test_deep", "TestWrapped.test_wrapped"),
+        only(
+            "tests/test_a.py", "Base.test_inherited", "TestDeep.TestIn.test_deep", "TestWrapped.test_wrapped"
+        ),
         only("tests/test_b.py", "test_rest", "test_unknown"),
         only("tests/test_gone.py", "test_x"),
     )
@@ -317,7 +328,12 @@ def test_doctests_and_other_items_run_by_file(tmp_path: Path) -> None:
     run = trees.run(
         "pkg/core.py", "tests/list.words", owned=("pkg",), changed=("pkg/core.py",), inifile="pytest.ini"
     )
-    assert statuses(run) == {"pkg.core.f": "failed", "pkg.core.g": "failed", "good": "passed", "bad": "failed"}
+    assert statuses(run) == {
+        "pkg.core.f": "failed",
+        "pkg.core.g": "failed",
+        "good": "passed",
+        "bad": "failed",
+    }
     found = by_name(run)
     doctest, key = found["pkg.core.f"].error, found["pkg.core.g"].error
     assert doctest is not None and (doctest.type, doctest.in_test) == ("DocTestFailure", True)
@@ -353,7 +369,9 @@ def test_collection_errors_name_the_real_cause(tmp_path: Path) -> None:
     assert run.collect_errors["tests/test_inside.py"].in_changed
     assert run.wrong_tree == ()
     conftest = trees.run("tests/sub/test_sub.py", owned=("pkg",), changed=("pkg/core.py",))
-    assert {path: error.name for path, error in conftest.collect_errors.items()} == {"tests/sub/conftest.py": "nothing"}
+    assert {path: error.name for path, error in conftest.collect_errors.items()} == {
+        "tests/sub/conftest.py": "nothing"
+    }
     assert conftest.exit_code == 4 and "nothing" in conftest.problem
 
 
@@ -425,10 +443,17 @@ def test_the_suites_own_options_are_kept_and_those_of_a_proof_neutral(tmp_path: 
         "test_fourth": "passed",
         "test_fifth": "passed",
     }, run.output
-    assert sorted(path.name for path in trees.tree.iterdir()) == ["conftest.py", "pkg", "pyproject.toml", "tests"]
+    assert sorted(path.name for path in trees.tree.iterdir()) == [
+        "conftest.py",
+        "pkg",
+        "pyproject.toml",
+        "tests",
+    ]
 
 
-@pytest.mark.parametrize("options", ["-p no:cacheprovider --strict-config", "-p no:xdist -p no:cov -p no:randomly"])
+@pytest.mark.parametrize(
+    "options", ["-p no:cacheprovider --strict-config", "-p no:xdist -p no:cov -p no:randomly"]
+)
 def test_a_suite_without_some_plugins_still_runs(tmp_path: Path, options: str) -> None:
     """Options are neutralised only where their plugin is there."""
     trees = Trees(tmp_path)
@@ -443,9 +468,14 @@ def test_files_with_hostile_names_run(tmp_path: Path) -> None:
     names = ["-x.py", "@a.py", "test_[1].py", "a b.py", "ü.py", "x::y.py", "d[1]/test_d.py"]
     trees.write(
         {f"tests/{name}": "def test_it(): pass\n" for name in names}
-        | {"tests/test_other.py": "def test_other(): assert 0\n", "tests/sub/test_more.py": "import nothing_there\n"}
+        | {
+            "tests/test_other.py": "def test_other(): assert 0\n",
+            "tests/sub/test_more.py": "import nothing_there\n",
+        }
     )
-    run = trees.run(*(f"tests/{name}" for name in names), args=("--import-mode=importlib", "-o", "python_files=*.py"))
+    run = trees.run(
+        *(f"tests/{name}" for name in names), args=("--import-mode=importlib", "-o", "python_files=*.py")
+    )
     assert {outcome.path: outcome.status for outcome in run.outcomes.values()} == {
         f"tests/{name}": "passed" for name in names
     }, run.output

@@ -90,7 +90,9 @@ def test_stubs_are_seen_only_by_the_tests_that_use_them(trees: Trees) -> None:
     found = run(trees, stub=True)
     assert found.collect_errors == {}, found.output
     assert found.wrong_tree == ()
-    by_stub = {name for name, outcome in by_name(found).items() if outcome.error and outcome.error.missing_stub}
+    by_stub = {
+        name for name, outcome in by_name(found).items() if outcome.error and outcome.error.missing_stub
+    }
     rest = {name: status for name, status in statuses(found).items() if name not in by_stub}
     assert rest == {
         "test_old": "passed",

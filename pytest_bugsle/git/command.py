@@ -93,7 +93,9 @@ def executable(path: str | None = None) -> str:
             why="every judgement starts from the repository's history",
             hint="install git 2.30 or newer, then run `git --version`",
         )
-    said = subprocess.run([found, "--version"], capture_output=True, check=False).stdout.decode("ascii", "replace")
+    said = subprocess.run([found, "--version"], capture_output=True, check=False).stdout.decode(
+        "ascii", "replace"
+    )
     version = re.search(r"(\d+)\.(\d+)", said)
     if version is None or (int(version[1]), int(version[2])) < OLDEST_GIT:
         raise UsageError(

@@ -38,7 +38,13 @@ class Scribe:
         """Commit all files as of `when`, in seconds since 1970 (UTC)."""
         self._run("add", "--all")
         date = f"@{when} +0000"
-        self._run("commit", "--quiet", "--message", message, env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date})
+        self._run(
+            "commit",
+            "--quiet",
+            "--message",
+            message,
+            env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
+        )
 
     def _run(self, *args: str, env: Mapping[str, str] | None = None) -> None:
         identity = {

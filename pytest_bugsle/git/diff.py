@@ -107,7 +107,9 @@ def _anchors(
     counts_before, counts_after = Counter(before[low:high]), Counter(after[start:stop])
     place = {after[y]: y for y in range(start, stop) if counts_after[after[y]] == 1}
     pairs = [
-        (x, place[before[x]]) for x in range(low, high) if counts_before[before[x]] == 1 and before[x] in place
+        (x, place[before[x]])
+        for x in range(low, high)
+        if counts_before[before[x]] == 1 and before[x] in place
     ]
     ends: list[int] = []
     tails: list[int] = []

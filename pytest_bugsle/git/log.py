@@ -102,7 +102,9 @@ def first_parent_changes(repo: Repository, commits: Iterable[Commit]) -> dict[st
     lines = [" ".join((commit.sha, *commit.parents[:1])) for commit in commits]
     if not lines:
         return {}
-    out = repo.run("diff-tree", "--stdin", "--root", *DIFF_OPTIONS, input="".join(f"{x}\n" for x in lines).encode())
+    out = repo.run(
+        "diff-tree", "--stdin", "--root", *DIFF_OPTIONS, input="".join(f"{x}\n" for x in lines).encode()
+    )
     found: dict[str, list[Change]] = {}
     for sha, change in parse_raw(out):
         found.setdefault(sha, []).append(change)

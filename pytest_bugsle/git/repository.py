@@ -19,7 +19,9 @@ _EMPTY_TREES = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     "sha256": "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 }
-_ABSENT = re.compile(rb"promisor|lazy fetch|could not fetch|transport '\w+' not allowed|unable to read|missing")
+_ABSENT = re.compile(
+    rb"promisor|lazy fetch|could not fetch|transport '\w+' not allowed|unable to read|missing"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,12 @@ class Repository:
             where = where.parent
         if not where.is_dir():
             raise UsageError(f"{shown(str(path))} does not exist", hint="give the path of a git repository")
-        asked = ("--is-bare-repository", "--is-inside-work-tree", "--show-object-format", "--absolute-git-dir")
+        asked = (
+            "--is-bare-repository",
+            "--is-inside-work-tree",
+            "--show-object-format",
+            "--absolute-git-dir",
+        )
         told = _rev_parse_if(where, *asked, "--git-common-dir", "--show-toplevel").split("\n")
         if len(told) == 6:
             bare, inside, object_format, found, common, toplevel = told
@@ -86,7 +93,9 @@ class Repository:
         git_dir = Path(found)
         common_dir = Path(os.path.normpath(where / common))
         if object_format not in _EMPTY_TREES:
-            raise UsageError(f"the object format {shown(object_format)} is not known", hint="use sha1 or sha256")
+            raise UsageError(
+                f"the object format {shown(object_format)} is not known", hint="use sha1 or sha256"
+            )
         if inside == "true":
             top = Path(toplevel or _rev_parse(where, "--show-toplevel"))
         elif bare == "true":
@@ -251,7 +260,10 @@ class Repository:
         if self._config is None:
             entries = os.fsdecode(self.run("config", "-z", "--list")).split("\0")
             # A name without a value is true, as git has it.
-            self._config = {name: value if given else "true" for name, given, value in (e.partition("\n") for e in entries)}
+            self._config = {
+                name: value if given else "true"
+                for name, given, value in (e.partition("\n") for e in entries)
+            }
         section, dot, rest = key.partition(".")
         subsection, _, name = rest.rpartition(".")
         return self._config.get(f"{section.lower()}{dot}{subsection}{'.' * bool(subsection)}{name.lower()}")
@@ -269,7 +281,9 @@ class Repository:
             return None
         if expression in self._names:
             return self._names[expression]
-        out = self.run("cat-file", "--batch-check=%(objectname)", input=os.fsencode(expression) + b"\n").strip()
+        out = self.run(
+            "cat-file", "--batch-check=%(objectname)", input=os.fsencode(expression) + b"\n"
+        ).strip()
         name = out.decode("ascii", "replace")
         if not re.fullmatch(r"[0-9a-f]{40,64}", name):
             return None

@@ -201,7 +201,11 @@ def explained(root: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ProgramError) as error:
-        full = error.errno in _FULL if isinstance(error, OSError) else any(said in str(error) for said in _FULL_SAID)
+        full = (
+            error.errno in _FULL
+            if isinstance(error, OSError)
+            else any(said in str(error) for said in _FULL_SAID)
+        )
         if full or _is_nearly_full(root):  # git does not always say why it could not write a file
             raise ProgramError(
                 f"no space left in {shown(str(root))}",

@@ -176,7 +176,11 @@ def _untracked(ours: Repository, top: Path, pool: Path) -> tuple[list[str], list
             taken.append(path)
         elif not stat.S_ISREG(facts.st_mode):
             continue
-        elif facts.st_size > LARGEST_FILE or total + facts.st_size > LARGEST_TOTAL or not os.access(full, os.R_OK):
+        elif (
+            facts.st_size > LARGEST_FILE
+            or total + facts.st_size > LARGEST_TOTAL
+            or not os.access(full, os.R_OK)
+        ):
             left_out.append(path)
         else:
             total += facts.st_size

@@ -82,7 +82,9 @@ def write_tree(
 
 def _edited(repo: Repository, objects: Path, tree: str | None, edits: _Edits) -> str | None:
     size = 32 if repo.object_format == "sha256" else 20
-    entries = {} if tree is None or _AFRESH in edits else _parse(repo.read_objects((tree,), "tree")[tree], size)
+    entries = (
+        {} if tree is None or _AFRESH in edits else _parse(repo.read_objects((tree,), "tree")[tree], size)
+    )
     for name, edit in edits.items():
         if name == _AFRESH:
             continue
@@ -120,7 +122,9 @@ def _parse(content: bytes, size: int) -> dict[bytes, tuple[bytes, str]]:
 
 def _parts(path: str) -> list[bytes]:
     parts = os.fsencode(path).split(b"/")
-    if b"\0" in os.fsencode(path) or any(part in (b"", b".", b"..") or part.lower() == b".git" for part in parts):
+    if b"\0" in os.fsencode(path) or any(
+        part in (b"", b".", b"..") or part.lower() == b".git" for part in parts
+    ):
         raise ProgramError(
             f"{shown(path)!r} is no path inside a repository",
             why="a tree with such a path would write outside of its folder",

@@ -33,7 +33,9 @@ _FIX_BEFORE = lazy_pattern(r"(?<![\w-])(?:bug|hot)?fix(?:e[sd]|ing)?\b" + _BETWE
 _CLOSE_BEFORE = lazy_pattern(
     r"(?<![\w-])(?:clos(?:e[sd]?|ing)|resolv(?:e[sd]?|ing))\b" + _BETWEEN, re.IGNORECASE
 )
-_NEGATED = lazy_pattern(r"(?:\bnot|n't|n’t|\bnever|\bcannot|\bwithout)\s+(?:yet\s+|fully\s+)?\Z", re.IGNORECASE)
+_NEGATED = lazy_pattern(
+    r"(?:\bnot|n't|n’t|\bnever|\bcannot|\bwithout)\s+(?:yet\s+|fully\s+)?\Z", re.IGNORECASE
+)
 _PULL_BEFORE = lazy_pattern(
     r"\b(?:prs?|pull(?:[ -]requests?)?|merge[ -]requests?|mr)[\s:(\[]*\Z", re.IGNORECASE
 )

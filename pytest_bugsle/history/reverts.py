@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 _QUOTED = lazy_pattern(
     r"(?P<verb>Revert|Reapply)[: ]+[\"“](?P<title>[^\n]*)[\"”](?:\s*\([#!]\d+\))*\s*\Z", re.IGNORECASE
 )
-_PLAIN = lazy_pattern(r"(?:revert(?:s|ed|ing)?|back(?:ed|ing|s)? out)\b[:\s]*(?P<title>[^\n]*)", re.IGNORECASE)
+_PLAIN = lazy_pattern(
+    r"(?:revert(?:s|ed|ing)?|back(?:ed|ing|s)? out)\b[:\s]*(?P<title>[^\n]*)", re.IGNORECASE
+)
 _SENTENCE = lazy_pattern(
     r"^[ \t]*(?:This )?reverts (?:merge )?commits? (?P<rest>[^\n]*(?:\n[^\n]+){0,3})",
     re.IGNORECASE | re.MULTILINE,

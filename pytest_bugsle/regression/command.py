@@ -32,9 +32,21 @@ def _shared(command: Callable[..., int]) -> Callable[..., int]:
         click.option("-v", "--verbose", count=True, help="Show every unit, test and reason."),
         click.option("-q", "--quiet", is_flag=True, help="Show only what is wrong."),
         click.option("--strict", is_flag=True, default=None, help="Undecided fails."),
-        click.option("--report", "reports", metavar="FORMAT[:PATH]", multiple=True, help="Write a report: json, sarif, junit or markdown (repeatable)."),
+        click.option(
+            "--report",
+            "reports",
+            metavar="FORMAT[:PATH]",
+            multiple=True,
+            help="Write a report: json, sarif, junit or markdown (repeatable).",
+        ),
         click.option("--base", metavar="REF", help="Begin the range at the merge base with REF."),
-        click.option("--repo", metavar="PATH", type=click.Path(path_type=Path), default=Path(), help="The repository (default: here)."),
+        click.option(
+            "--repo",
+            metavar="PATH",
+            type=click.Path(path_type=Path),
+            default=Path(),
+            help="The repository (default: here).",
+        ),
     ):
         command = option(command)
     return command
@@ -73,7 +85,9 @@ def check(
 
 @click.command(context_settings={"ignore_unknown_options": False})
 @click.argument("revisions", nargs=-1, metavar="[COMMIT|A..B]... [-- PYTEST_ARGS]", type=click.UNPROCESSED)
-@click.option("--python", metavar="PATH", help="The interpreter that runs the tests; it needs pytest, not us.")
+@click.option(
+    "--python", metavar="PATH", help="The interpreter that runs the tests; it needs pytest, not us."
+)
 @click.option("--budget", type=float, metavar="SECONDS", help="Seconds for all proofs together.")
 @click.option(
     "--at",

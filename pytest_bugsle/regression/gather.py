@@ -121,7 +121,9 @@ class Surveyor:
         policy = self.policy()
         shape = "linear"
         if self.settings.unit == "auto" and title and not on_mainline:
-            mainline = read_log(self.repo, None, base or head, first_parent=True, limit=_SHAPE_FROM, changes=False)
+            mainline = read_log(
+                self.repo, None, base or head, first_parent=True, limit=_SHAPE_FROM, changes=False
+            )
             shape = mainline_shape(mainline)
         # At first all commits count as changing the source: in most ranges no message speaks of a fix even
         # then, and no tree needs to be read.
@@ -154,7 +156,9 @@ class Surveyor:
                 evidence[commit.sha] = self._full(commit, commit.changes, ground, hooks)
         whole = Evidence()
         if any(unit.kind == "range" and unit.judgement.answer != "no" for unit in units):
-            whole = Evidence(self._changes_source(changes(self.repo, base or self.repo.empty_tree, head), ground))
+            whole = Evidence(
+                self._changes_source(changes(self.repo, base or self.repo.empty_tree, head), ground)
+            )
         return judged(whole)
 
     def steps(self, unit: Unit) -> list[tuple[str, str, tuple[Change, ...]]]:
@@ -306,7 +310,9 @@ def _with_headings(old: bytes, new: bytes) -> str:
     heading, parts = "", []
     lines = new.decode("utf-8", "replace").splitlines()
     for number, line in enumerate(lines, 1):
-        underlined = number < len(lines) and re.fullmatch(r"\s*([-=~^*+#])\1{2,}\s*", lines[number]) is not None
+        underlined = (
+            number < len(lines) and re.fullmatch(r"\s*([-=~^*+#])\1{2,}\s*", lines[number]) is not None
+        )
         if line.startswith("#") or underlined or re.fullmatch(r"[A-Z][A-Za-z ]{2,30}:", line.strip()):
             heading = line.strip().lstrip("# ")
         elif number in added and line.strip():

@@ -42,7 +42,10 @@ def plus_named(
     for id in sorted(ids):
         path, _, name = id.partition("::")
         selector = Selector(prefix + path, frozenset({name.replace("::", ".")}))
-        tests[selector] = (*tests.get(selector, ()), Link(kind="hook", evidence="a hook of the project says so"))
+        tests[selector] = (
+            *tests.get(selector, ()),
+            Link(kind="hook", evidence="a hook of the project says so"),
+        )
     return tests
 
 
@@ -90,10 +93,16 @@ def find(surveyor: Surveyor, sides: TreeSides, unit: Unit, steps: Sequence[Step]
         for commit in unit.evidence
         for test in reader.changed(commit.changes)
     ]
-    trailers = [trailer for commit in (*unit.commits, *unit.parts, *unit.evidence) for trailer in commit.trailers]
+    trailers = [
+        trailer for commit in (*unit.commits, *unit.parts, *unit.evidence) for trailer in commit.trailers
+    ]
     mentioning = reader.mentioning(unit.bugs)
-    named_by_trailer = [node.path for key, value in trailers if (node := _trailer_path(key, value)) is not None]
-    paths = {test.test.path for test in changed} | {test.path for test, _ in neighbours} | set(named_by_trailer)
+    named_by_trailer = [
+        node.path for key, value in trailers if (node := _trailer_path(key, value)) is not None
+    ]
+    paths = (
+        {test.test.path for test in changed} | {test.path for test, _ in neighbours} | set(named_by_trailer)
+    )
     renames = reader.renames(steps[0][1], tree) if any(path not in sides.listing for path in paths) else {}
     wanted = paths | set(mentioning) | {renames[path] for path in paths if path in renames}
     home = surveyor.policy().home
@@ -116,7 +125,9 @@ def find(surveyor: Surveyor, sides: TreeSides, unit: Unit, steps: Sequence[Step]
         tests[selector] = (*tests.get(selector, ()), Link(kind=each.kind, evidence=each.evidence))
     # A test that the fix changed and that is gone since is no fault; a link that somebody wrote down is.
     broken = tuple(
-        f"{unit.head[:7]}: {each.evidence}, but {each.broken}" for each in found if each.broken and each.kind == "trailer"
+        f"{unit.head[:7]}: {each.evidence}, but {each.broken}"
+        for each in found
+        if each.broken and each.kind == "trailer"
     )
     return Linked(tests, broken)
 
@@ -138,7 +149,9 @@ class _Reader:
         return self.sides.repo.blob(self.sides.listing[path].sha)
 
     def names(self, path: str) -> tuple[str, ...]:
-        return tuple(test.name for test in links.tests_in(self._text(path), path, self.classes, self.functions))
+        return tuple(
+            test.name for test in links.tests_in(self._text(path), path, self.classes, self.functions)
+        )
 
     def changed(self, found: Iterable[Change]) -> list[links.ChangedTest]:
         """Return the tests that a change added, altered, or reaches through what they use."""
@@ -167,7 +180,9 @@ class _Reader:
                 path,
                 self.classes,
                 self.functions,
-                also_changed={name for folder, names in fixtures if f"{path}/".startswith(folder) for name in names},
+                also_changed={
+                    name for folder, names in fixtures if f"{path}/".startswith(folder) for name in names
+                },
                 moved_from=gone,
             )
         ]
@@ -177,7 +192,9 @@ class _Reader:
 
     def mentioning(self, bugs: Sequence[str]) -> list[str]:
         """Return the test modules of the tree that may name one of these bugs."""
-        words = {word for bug in bugs for word in (re.search(r"[A-Za-z]*-?\d[\w-]*$", bug),) if word is not None}
+        words = {
+            word for bug in bugs for word in (re.search(r"[A-Za-z]*-?\d[\w-]*$", bug),) if word is not None
+        }
         numbers = sorted({re.escape(word[0].lstrip("-")) for word in words})
         if not numbers:
             return []

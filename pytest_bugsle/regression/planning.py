@@ -97,7 +97,12 @@ class Fixes:
     _trees: set[str] = field(default_factory=set)
 
     def plan(
-        self, units: Sequence[Unit], sides_of: Callable[[Unit], TreeSides], *, named: bool, pool: Callable[[], Pool]
+        self,
+        units: Sequence[Unit],
+        sides_of: Callable[[Unit], TreeSides],
+        *,
+        named: bool,
+        pool: Callable[[], Pool],
     ) -> None:
         """Find out which units are asked for, what they change, and which tests are linked to them.
 

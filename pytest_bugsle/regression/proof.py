@@ -177,7 +177,11 @@ def _by_strength(pair: Pair) -> Iterable[frozenset[Selector]]:
 
     A changed fixture can link a whole file: where a stronger link proves, they need not run.
     """
-    weak = {selector for selector, links in pair.linked.items() if {link.kind for link in links} == {"uses-changed"}}
+    weak = {
+        selector
+        for selector, links in pair.linked.items()
+        if {link.kind for link in links} == {"uses-changed"}
+    }
     return [frozenset(group) for group in (pair.linked.keys() - weak, weak) if group]
 
 
@@ -187,8 +191,12 @@ def _nothing_read(nearby: Sequence[Evidence], asked: Iterable[Selector], sides: 
     if late is None and any(test.shows != "undecided" for test in nearby):
         return ""
     reasons = [test.why for test in nearby if test.why]
-    reasons += [why for selector in sorted(asked, key=lambda s: s.path) for run in (sides.after, sides.before)
-                if (why := _unread(run, selector))]
+    reasons += [
+        why
+        for selector in sorted(asked, key=lambda s: s.path)
+        for run in (sides.after, sides.before)
+        if (why := _unread(run, selector))
+    ]
     return f"no test near the change could be tried: {reasons[0]}" if reasons else ""
 
 
@@ -197,7 +205,9 @@ def _without_tests(pair: Pair, asked: Iterable[Selector]) -> Proof:
     if files:
         why = f"the change touches {', '.join(files)}, but no test there fails without the fix"
         return Proof("passes-without-fix", pair.where, (), why)
-    return Proof("no-test", pair.where, (), "no test is linked, and none near the change fails without the fix")
+    return Proof(
+        "no-test", pair.where, (), "no test is linked, and none near the change fails without the fix"
+    )
 
 
 def _run_both(
@@ -251,7 +261,11 @@ def _again(test: Evidence, before: Run, after: Run) -> Evidence:
         elif first is None:
             continue
         elif second is None:
-            why = why or _unread(run, test.selector) or f"it was not collected again {side} the fix: its id changes"
+            why = (
+                why
+                or _unread(run, test.selector)
+                or f"it was not collected again {side} the fix: its id changes"
+            )
         elif second.status != first.status:
             why = why or f"flaky: {side} the fix it {_past(first)} once and {_past(second)} once"
     if not why:
@@ -352,7 +366,9 @@ def _without_the_fix(
         return "undecided", f"without the fix it {_word(before)}"
     error = before.error
     if error is None:
-        return ("proven", "") if before.status in ("failed", "xfailed") else ("undecided", "it gave no reason")
+        return (
+            ("proven", "") if before.status in ("failed", "xfailed") else ("undecided", "it gave no reason")
+        )
     if is_existence(error, added):
         return "existence-only", describe(error)
     if is_timeout(error):
@@ -360,7 +376,10 @@ def _without_the_fix(
     if before.status == "error" and not error.in_changed:
         return "undecided", f"its {before.phase} fails without the fix: {describe(error)}"
     if _is_import_error(error) and not error.in_changed:
-        return "undecided", f"without the fix an import fails that the fix does not explain: {describe(error)}"
+        return (
+            "undecided",
+            f"without the fix an import fails that the fix does not explain: {describe(error)}",
+        )
     return "proven", ""
 
 
@@ -447,6 +466,8 @@ def _past(outcome: Outcome) -> str:
 
 
 def _word(outcome: Outcome) -> str:
-    said = f" ({describe(outcome.error)})" if outcome.error else f" ({outcome.reason})" if outcome.reason else ""
+    said = (
+        f" ({describe(outcome.error)})" if outcome.error else f" ({outcome.reason})" if outcome.reason else ""
+    )
     words = {"skipped": "is skipped", "timeout": "does not end in time", "died": "ends the whole process"}
     return words[outcome.status] + said

@@ -98,7 +98,11 @@ def prove(fixes: Fixes, terms: Terms) -> Proven:
             settled = planned.result("not-in-run", f"{why}, and this is a partial run")
         if settled is None:
             experiment = _experiment(surveyor, planned, terms)
-            settled = planned.result("undecided", experiment.why) if experiment.why else _kept(experiment, terms, done)
+            settled = (
+                planned.result("undecided", experiment.why)
+                if experiment.why
+                else _kept(experiment, terms, done)
+            )
             if settled is None:
                 experiments[key] = experiment
                 continue
@@ -169,11 +173,22 @@ def _key(experiment: _Experiment, terms: Terms) -> str:
         facts = interpreter_facts(terms.python)
     except BugsleError:
         return ""  # the run itself will say what is wrong with it
-    decides = (_VERSION, __version__, facts.version, facts.platform, facts.digest, terms.args, terms.copy, terms.timeout)
+    decides = (
+        _VERSION,
+        __version__,
+        facts.version,
+        facts.platform,
+        facts.digest,
+        terms.args,
+        terms.copy,
+        terms.timeout,
+    )
     digest = hashlib.sha256(repr(decides).encode())
     digest.update(repr([(old, new) for old, new, _ in experiment.planned.steps]).encode())
     for pair, difference in zip(experiment.pairs, experiment.differences, strict=True):
-        links = sorted((s.path, sorted(s.names or ()), [link.kind for link in found]) for s, found in pair.linked.items())
+        links = sorted(
+            (s.path, sorted(s.names or ()), [link.kind for link in found]) for s, found in pair.linked.items()
+        )
         digest.update(repr((pair.where, links)).encode())
         for path, entry in sorted(_weighty(difference.sides).items()):
             digest.update(f"{path}\0{entry.mode}{entry.sha}\n".encode("utf-8", "surrogateescape"))

@@ -146,7 +146,9 @@ class Runs:
 
 
 def _weight(probe: Probe) -> int:
-    return sum(len(selector.names) if selector.names is not None else _WHOLE_FILE for selector in probe.selectors)
+    return sum(
+        len(selector.names) if selector.names is not None else _WHOLE_FILE for selector in probe.selectors
+    )
 
 
 def _within(tree: Path, rootdir: str) -> Path:
@@ -193,5 +195,7 @@ def _share(run: Run, selectors: frozenset[Selector]) -> Run:
         run,
         ended="finished" if whole and not cut else run.ended,
         outcomes=outcomes,
-        collect_errors={path: error for path, error in run.collect_errors.items() if not path or path in wanted},
+        collect_errors={
+            path: error for path, error in run.collect_errors.items() if not path or path in wanted
+        },
     )

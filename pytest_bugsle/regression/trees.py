@@ -78,7 +78,9 @@ class Difference:
                         if not gone.isdisjoint(range(statement.first_line, statement.last_line + 1))
                     ]
             elif file.before_path is not None and file.before_path.endswith(".py"):
-                whole = changed_statements(file.before or b"", b"", _all_lines(file.before or b""), frozenset())
+                whole = changed_statements(
+                    file.before or b"", b"", _all_lines(file.before or b""), frozenset()
+                )
                 found += [("before", file.before_path, statement) for statement in whole.deleted]
         return tuple(found)
 
@@ -105,7 +107,9 @@ class Difference:
                 signatures |= {name, name.rpartition(".")[2]}
             if file.before_path is None and file.after_path is not None:
                 modules |= set(self._dotted(file.after_path, tuple(self.sides.listing)))
-        return Added(frozenset(names), frozenset(parameters), frozenset(signatures), frozenset(modules), self.changed)
+        return Added(
+            frozenset(names), frozenset(parameters), frozenset(signatures), frozenset(modules), self.changed
+        )
 
     def _dotted(self, path: str, listing: Sequence[str]) -> tuple[str, ...]:
         found = module_name(path, listing, self.roots)
@@ -125,7 +129,11 @@ class Difference:
         here, there = (listing, self.before_listing) if side == "after" else (self.before_listing, listing)
         absent: set[str] = set()
         for file in self.files:
-            path, other = (file.after_path, file.before_path) if side == "after" else (file.before_path, file.after_path)
+            path, other = (
+                (file.after_path, file.before_path)
+                if side == "after"
+                else (file.before_path, file.after_path)
+            )
             if path is None and other is not None:
                 absent |= set(self._dotted(other, there))
         # A package may take the place of a module of the same name: what this side has is not absent.
@@ -190,7 +198,9 @@ def lay_out(
 
 def _files(edits: Edits, sides: TreeSides, found: Iterable[Change]) -> Iterable[FileDifference]:
     renamed = {c.old_path: c.path for c in found if c.status == "R" and c.old_path is not None}
-    paired = {new: old for old, new in renamed.items() if edits.get(old) is not None and edits.get(new, "") is None}
+    paired = {
+        new: old for old, new in renamed.items() if edits.get(old) is not None and edits.get(new, "") is None
+    }
     for path, content in edits.items():
         entry = sides.listing.get(path)
         after = sides.repo.blob(entry.sha) if entry is not None and entry.mode != "160000" else None

@@ -84,7 +84,9 @@ def _finding(rule: str, fix: FixResult, test: TestResult | None, policy: Policy)
         why = f" ({test.before_error})" if test and test.before_error else ""
         message = f"{name} fails without {named} only because a name that the fix adds is missing{why}"
     elif rule == "BUG106":
-        message = f"{name} is linked to {named}, and {test.why if test and test.why else 'does not pass with it'}"
+        message = (
+            f"{name} is linked to {named}, and {test.why if test and test.why else 'does not pass with it'}"
+        )
         help = f"run it alone: `pytest {test.id}`, then mend the fix or the test." if test else ""
         if test is not None:
             path, line = posixpath.normpath(f"{policy.rootdir}/{test.id.partition('::')[0]}"), None

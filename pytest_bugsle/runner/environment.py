@@ -52,7 +52,13 @@ def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def inner_environment(
-    environ: Mapping[str, str], *, python: str, tree: Path, user_top: Path, first: Iterable[Path], temporary: str
+    environ: Mapping[str, str],
+    *,
+    python: str,
+    tree: Path,
+    user_top: Path,
+    first: Iterable[Path],
+    temporary: str,
 ) -> dict[str, str]:
     """Return the environment of the inner pytest; `first` leads its PYTHONPATH."""
     env = scrubbed(environ)
@@ -135,7 +141,10 @@ def lent_coverage(python: str) -> str | None:
     """
     facts = interpreter_facts(python)
     ours = interpreter_facts(sys.executable)
-    same = facts.implementation == ours.implementation and facts.version.split(".")[:2] == ours.version.split(".")[:2]
+    same = (
+        facts.implementation == ours.implementation
+        and facts.version.split(".")[:2] == ours.version.split(".")[:2]
+    )
     found = importlib.util.find_spec("coverage") if same else None
     return None if found is None or found.origin is None else str(Path(found.origin).parent.parent)
 
@@ -175,7 +184,9 @@ def choose_python(repo_top: Path, wanted: str | None, environ: Mapping[str, str]
         require_pytest(path)
         return path
     project = project_name(repo_top)
-    others = [folder for folder in (environ.get("VIRTUAL_ENV"), repo_top / ".venv", repo_top / "venv") if folder]
+    others = [
+        folder for folder in (environ.get("VIRTUAL_ENV"), repo_top / ".venv", repo_top / "venv") if folder
+    ]
     candidates = [found for folder in others if (found := _python_of(Path(folder))) is not None]
     running = interpreter_facts(sys.executable)
     if running.has_pytest and (project is None or project in running.distributions or not candidates):

@@ -33,7 +33,9 @@ def collect() -> dict[str, Any]:
                 names.setdefault(normalise(match.group(1)), match.group(2))
             elif entry.endswith(".egg-link"):
                 names.setdefault(normalise(entry[: -len(".egg-link")]), "")
-            direct = entry if entry.endswith((".pth", ".egg-link")) else os.path.join(entry, "direct_url.json")
+            direct = (
+                entry if entry.endswith((".pth", ".egg-link")) else os.path.join(entry, "direct_url.json")
+            )
             try:
                 with open(os.path.join(folder, direct), "rb") as stream:
                     digest.update(stream.read(65536) + b"\0")

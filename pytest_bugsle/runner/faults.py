@@ -21,7 +21,9 @@ _SIGNATURE = (
     re.compile(r"([\w.<>]+)\(\) got an unexpected keyword argument '([^']+)'"),
     re.compile(r"([\w.<>]+)\(\) missing \d+ required [\w-]+ arguments?: '([^']+)'"),
     re.compile(r"([\w.<>]+)\(\) got some positional-only arguments passed as keyword arguments: '([^']+)'"),
-    re.compile(r"([\w.<>]+)\(\) takes (?:from |at most |exactly )?\w+ (?:to \w+ )?(?:positional )?arguments?()"),
+    re.compile(
+        r"([\w.<>]+)\(\) takes (?:from |at most |exactly )?\w+ (?:to \w+ )?(?:positional )?arguments?()"
+    ),
     re.compile(r"([\w.<>]+)\(\) takes no arguments()"),
 )
 

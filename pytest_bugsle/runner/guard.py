@@ -42,9 +42,7 @@ class Places:
         self._real: dict[str, str] = {}
         self._venv: dict[str, bool] = {}
         bases = {os.path.realpath(getattr(sys, name)) for name in ("prefix", "base_prefix", "exec_prefix")}
-        self._prefixes = [
-            base for base in bases if any(_inside(base, user) for user in self.users)
-        ]
+        self._prefixes = [base for base in bases if any(_inside(base, user) for user in self.users)]
 
     def real(self, path: str) -> str:
         """Resolve symbolic links, remembering folders: thousands of modules live in few of them."""
@@ -304,7 +302,9 @@ class Guard:
         names = []
         if path.endswith(".py"):
             for root in self.params["import_roots"]:
-                inside = path if root in (".", "") else _inside(path.replace("/", os.sep), os.path.normpath(root))
+                inside = (
+                    path if root in (".", "") else _inside(path.replace("/", os.sep), os.path.normpath(root))
+                )
                 if inside:
                     parts = inside.replace(os.sep, "/")[:-3].split("/")
                     if parts[-1] == "__init__":

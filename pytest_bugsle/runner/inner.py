@@ -134,10 +134,16 @@ class _Merged:
             timeout = timeout or "+ Timeout +" in attempt.output  # pytest-timeout's thread method
             what = "still running at its time limit" if timeout else _death(attempt.code, session.code)
             error = Error(
-                type="Timeout" if timeout else "Died", message=what, frames=frames, in_changed=in_changed, in_test=in_test
+                type="Timeout" if timeout else "Died",
+                message=what,
+                frames=frames,
+                in_changed=in_changed,
+                in_test=in_test,
             )
             status = "timeout" if timeout else "died"
-            self.outcomes[session.current] = Outcome(session.current, status, "call", error, 0.0, path, name, line)
+            self.outcomes[session.current] = Outcome(
+                session.current, status, "call", error, 0.0, path, name, line
+            )
             return True
         if session.file is not None and session.file not in self.dead_files:
             frames, in_changed, in_test = records.stack_of(
@@ -145,7 +151,11 @@ class _Merged:
             )
             what = "still being imported at the time limit" if timeout else _death(attempt.code, session.code)
             self.collect_errors[session.file] = Error(
-                type="Timeout" if timeout else "Died", message=what, frames=frames, in_changed=in_changed, in_test=in_test
+                type="Timeout" if timeout else "Died",
+                message=what,
+                frames=frames,
+                in_changed=in_changed,
+                in_test=in_test,
             )
             self.dead_files.add(session.file)
             return True
@@ -312,7 +322,9 @@ def _check_room(stage: staging.Stage) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(stage.folder))
 
 
-def _run_directly(spec: dict[str, object], stage: staging.Stage, env: dict[str, str]) -> tuple[str, int | None]:
+def _run_directly(
+    spec: dict[str, object], stage: staging.Stage, env: dict[str, str]
+) -> tuple[str, int | None]:
     """Run without a keeper, where there are no process groups: a daemon of a test may outlive us."""
     command = spec["command"]
     assert isinstance(command, list)

@@ -11,7 +11,9 @@ import sys
 import warnings
 from typing import Any
 
-_INSTALL = "coverage is not installed for this interpreter ({}): install it there to see which tests reach a fix"
+_INSTALL = (
+    "coverage is not installed for this interpreter ({}): install it there to see which tests reach a fix"
+)
 
 
 class Reach:
@@ -36,7 +38,9 @@ class Reach:
     def _start(self, coverage: Any) -> None:
         files = [os.path.join(self.tree, *path.split("/")) for path in self.wanted]
         # A path is a pattern to coverage; a closing bracket has no escape of its own there.
-        include = ["".join(f"[{c}]" if c in "*?[" else "?" if c == "]" else c for c in file) for file in files]
+        include = [
+            "".join(f"[{c}]" if c in "*?[" else "?" if c == "]" else c for c in file) for file in files
+        ]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             measured = coverage.Coverage(data_file=None, include=include, config_file=False, messages=False)
@@ -47,7 +51,9 @@ class Reach:
         try:
             if hasattr(measured.config, "core"):
                 measured.set_option("run:core", core)
-            measured.set_option("run:disable_warnings", ["no-data-collected", "module-not-measured", "trace-changed"])
+            measured.set_option(
+                "run:disable_warnings", ["no-data-collected", "module-not-measured", "trace-changed"]
+            )
             measured.start()
         finally:
             if previous is not None:

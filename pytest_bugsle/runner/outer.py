@@ -13,4 +13,6 @@ if TYPE_CHECKING:
 def run_pytest(python: str, folder: Path, args: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run `python -m pytest` in `folder` and return its exit code."""
     command = [python, "-m", "pytest", *args]
-    return subprocess.run(command, cwd=folder, env=dict(environ), stdin=subprocess.DEVNULL, check=False).returncode
+    return subprocess.run(
+        command, cwd=folder, env=dict(environ), stdin=subprocess.DEVNULL, check=False
+    ).returncode

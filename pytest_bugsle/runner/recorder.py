@@ -140,8 +140,12 @@ class Recorder:
             return None
         path = self.witness.path(str(collection_path))
         if collection_path.is_dir():
-            return None if any(wanted.startswith(path + "/") for wanted in self.selectors) or not path else True
-        return None if path in self.selectors or collection_path.name in ("conftest.py", "__init__.py") else True
+            return (
+                None if any(wanted.startswith(path + "/") for wanted in self.selectors) or not path else True
+            )
+        return (
+            None if path in self.selectors or collection_path.name in ("conftest.py", "__init__.py") else True
+        )
 
     def pytest_collectstart(self, collector: Any) -> None:
         """Say which file is being imported, should it never end."""

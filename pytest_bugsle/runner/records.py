@@ -103,7 +103,8 @@ def _take(session: Session, record: dict[str, Any], phases: dict[str, dict[str, 
     elif kind == "reach":
         session.reach_note = record["note"]
         session.reached = {
-            id_: {path: tuple(lines) for path, lines in files.items()} for id_, files in record["tests"].items()
+            id_: {path: tuple(lines) for path, lines in files.items()}
+            for id_, files in record["tests"].items()
         }
         session.reached_import = {path: tuple(lines) for path, lines in record["imports"].items()}
     elif kind == "dropped":
@@ -136,7 +137,11 @@ def _outcome(id_: str, item: tuple[str, str, int | None], phases: dict[str, Any]
     if "subtest" in phases and status in ("passed", "skipped", "xpassed"):
         deciding = phases["subtest"]
         status = _status(deciding)
-    if teardown is not None and teardown["outcome"] == "failed" and status not in ("failed", "error", "timeout"):
+    if (
+        teardown is not None
+        and teardown["outcome"] == "failed"
+        and status not in ("failed", "error", "timeout")
+    ):
         deciding = teardown
         status = _status(teardown)
     return Outcome(
@@ -174,7 +179,9 @@ def _status(record: dict[str, Any]) -> str:
     return "failed" if record["when"] == "call" else "error"
 
 
-def stack_of(text: str, tree: str, changed: Collection[str], test_path: str) -> tuple[tuple[Frame, ...], bool, bool]:
+def stack_of(
+    text: str, tree: str, changed: Collection[str], test_path: str
+) -> tuple[tuple[Frame, ...], bool, bool]:
     """Read faulthandler's last dump: the frames, outermost first, and whether changed files or the test are in it."""
     heads = list(_STACK_HEAD.finditer(text))
     if not heads:

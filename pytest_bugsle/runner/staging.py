@@ -78,7 +78,9 @@ class Stage:
             for compiled in _compiled(here / name):
                 shutil.copy2(compiled, package / "__pycache__" / compiled.name)
         (self.folder / "launch.py").write_text(_LAUNCH.format(package=self.package), encoding="utf-8")
-        (self.site / "sitecustomize.py").write_text(_SITECUSTOMIZE.format(package=self.package), encoding="utf-8")
+        (self.site / "sitecustomize.py").write_text(
+            _SITECUSTOMIZE.format(package=self.package), encoding="utf-8"
+        )
         remove_bytecode(self.tree)
 
     def prepare(self, skip: Iterable[str], dead_files: Collection[str]) -> list[str]:
@@ -103,7 +105,9 @@ class Stage:
             "folders": any(_unspeakable(path) for path in files),
             "records": str(self.records),
             "targets": self._targets(files),
-            "reach": None if request.reach is None else {path: list(lines) for path, lines in request.reach.items()},
+            "reach": None
+            if request.reach is None
+            else {path: list(lines) for path, lines in request.reach.items()},
             "coverage_dir": request.coverage_dir,
             "stack": str(self.stack),
             "signal": stack_signal(),
@@ -180,7 +184,9 @@ def merged_selectors(request: Request) -> list[tuple[str, list[str] | None]]:
     found: dict[str, set[str] | None] = {}
     for selector in request.selectors:
         previous = found.get(selector.path, set())
-        found[selector.path] = None if selector.names is None or previous is None else previous | selector.names
+        found[selector.path] = (
+            None if selector.names is None or previous is None else previous | selector.names
+        )
     return [(path, None if names is None else sorted(names)) for path, names in found.items()]
 
 
@@ -214,7 +220,9 @@ def remove_bytecode(tree: Path) -> None:
 def stack_signal() -> int:
     """Choose the signal that asks for a stack, one that neither pytest nor tests use; 0 where there is none."""
     last = getattr(signal, "SIGRTMAX", None)
-    return int(last) - 2 if last is not None else int(getattr(signal, "SIGINFO", getattr(signal, "SIGUSR2", 0)))
+    return (
+        int(last) - 2 if last is not None else int(getattr(signal, "SIGINFO", getattr(signal, "SIGUSR2", 0)))
+    )
 
 
 def check_tree(request: Request) -> None:

@@ -26,7 +26,9 @@ class Cache:
             return None
         try:
             with closing(self._connect()) as connection:
-                row = connection.execute("SELECT value FROM cache WHERE room = ? AND key = ?", (room, key)).fetchone()
+                row = connection.execute(
+                    "SELECT value FROM cache WHERE room = ? AND key = ?", (room, key)
+                ).fetchone()
         except sqlite3.Error:
             return None
         return None if row is None else bytes(row[0])
@@ -50,7 +52,9 @@ class Cache:
 
     def _write(self, room: str, key: str, value: bytes) -> None:
         with closing(self._connect()) as connection, connection:
-            connection.execute("INSERT OR REPLACE INTO cache (room, key, value) VALUES (?, ?, ?)", (room, key, value))
+            connection.execute(
+                "INSERT OR REPLACE INTO cache (room, key, value) VALUES (?, ?, ?)", (room, key, value)
+            )
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(str(self._path), timeout=_BUSY_SECONDS)
