@@ -37,7 +37,11 @@ def judged(tmp_path: Path, message: str, files: dict[str, str]) -> str:
 @pytest.mark.parametrize(
     ("message", "files", "answer"),
     [
-        ("Fix issupserset typo in comparisons\n\nIt kept raising AttributeError.", {"src/pkg/a.py": AFTER}, "fix"),
+        (
+            "Fix issupserset typo in comparisons\n\nIt kept raising AttributeError.",
+            {"src/pkg/a.py": AFTER},
+            "fix",
+        ),
         ("Fix a typo\n\nIt kept raising eyebrows.", {"src/pkg/a.py": "# a typo\n" + BEFORE}, "no"),
         ("Fix a typo\n\nIt kept raising eyebrows.", {"README.md": "fixed\n"}, "no"),
     ],
