@@ -419,7 +419,8 @@ def _result(plan: Plan, results: list[FixResult], timings: Timings) -> Result:
         settings.rules, request.ci, plan.fixes.surveyor.rootdir if plan.fixes else "."
     )
     results, findings, used = regression_verdict.findings_of(results, grants, policy)
-    listed = waivers.listed(grants, used)
+    seen = {sha for fix in results for sha in fix.commits} | {commit.sha for commit in plan.commits}
+    listed = waivers.listed(grants, used, seen, {bug for fix in results for bug in fix.bugs})
     for waiver in listed:
         if waiver.state == "used":
             continue

@@ -16,7 +16,7 @@ from pytest_bugsle.results import WaiverResult
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from pytest_bugsle.settings import Waiver
 
@@ -40,13 +40,15 @@ class Grant:
         """Return the commit or the bug that is waived."""
         return self.commit or self.bug or ""
 
-    def covers(self, rule: str, commits: Iterable[str], bugs: Iterable[str]) -> bool:
-        """Say whether this waiver lifts `rule` for a fix of these commits and bugs."""
-        if self.expired or rule != self.rule:
-            return False
+    def concerns(self, commits: Iterable[str], bugs: Iterable[str]) -> bool:
+        """Say whether what is waived is among these commits and bugs at all."""
         if self.commit is not None:
             return any(sha.startswith(self.commit) for sha in commits)
         return self.bug is not None and any(same_bug(self.bug, bug) for bug in bugs)
+
+    def covers(self, rule: str, commits: Iterable[str], bugs: Iterable[str]) -> bool:
+        """Say whether this waiver lifts `rule` for a fix of these commits and bugs."""
+        return not self.expired and rule == self.rule and self.concerns(commits, bugs)
 
 
 def from_trailers(sha: str, trailers: Iterable[tuple[str, str]]) -> tuple[list[Grant], list[str]]:
@@ -90,8 +92,14 @@ def from_settings(waivers: Sequence[Waiver], today: dt.date) -> list[Grant]:
     ]
 
 
-def listed(grants: Iterable[Grant], used: Iterable[Grant]) -> list[WaiverResult]:
-    """Return how each waiver fared, in their order."""
+def listed(
+    grants: Iterable[Grant], used: Iterable[Grant], commits: Collection[str], bugs: Collection[str]
+) -> list[WaiverResult]:
+    """Return how each waiver fared, in their order.
+
+    One for a commit or a bug that this run did not look at is not listed: it may be needed elsewhere.
+    One that has expired always is.
+    """
     needed = set(used)
     return [
         WaiverResult(
@@ -103,4 +111,5 @@ def listed(grants: Iterable[Grant], used: Iterable[Grant]) -> list[WaiverResult]
             state="expired" if grant.expired else "used" if grant in needed else "unused",
         )
         for grant in grants
+        if grant.expired or grant.concerns(commits, bugs)
     ]

@@ -80,3 +80,13 @@ def test_a_waiver_of_the_linkage_holds_in_check_too(tmp_path: Path) -> None:
     """`bugsle check` honours the same waivers."""
     said = _judge(tmp_path / "project", trailer="Bugsle-Waive: BUG101 the hardware is gone", command="check")
     assert (said.code, said.status("fix: a")) == (0, "waived")
+
+
+def test_a_waiver_for_what_is_not_in_this_run_is_no_news(tmp_path: Path) -> None:
+    """It is for another branch's fix, and may well be needed there."""
+    said = _judge(
+        tmp_path / "project",
+        waiver='rule = "BUG101"\nbug = "#7"\nreason = "later"\nexpires = 2999-01-01',
+        tested=True,
+    )
+    assert (said.code, said.rules(), said.report["waivers"]) == (0, [], [])
