@@ -16,7 +16,6 @@ from pytest_bugsle.git.command import (
     executable,
     failure,
     shown,
-    without_local_variables,
 )
 
 
@@ -26,14 +25,6 @@ def test_all_local_variables_of_this_git_are_known() -> None:
         ["git", "rev-parse", "--local-env-vars"], capture_output=True, text=True, check=True
     )
     assert set(said.stdout.split()) <= LOCAL_VARIABLES
-
-
-def test_local_variables_are_taken_out_and_the_rest_is_kept() -> None:
-    """A hook's GIT_DIR goes, the way to reach a server stays."""
-    given = {
-        "GIT_DIR": "x", "GIT_INDEX_FILE": "x", "GIT_CONFIG_KEY_0": "x", "GIT_SSH": "ssh", "PATH": "/bin",
-    }  # fmt: skip
-    assert without_local_variables(given) == {"GIT_SSH": "ssh", "PATH": "/bin"}
 
 
 @pytest.mark.parametrize(

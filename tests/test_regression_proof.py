@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_bugsle.probes import drive
-from pytest_bugsle.regression.proof import Added, Case, Pair, Probe, first_status, judge
+from pytest_bugsle.regression.proof import (
+    MOST_REPEATED,
+    Added,
+    Case,
+    Pair,
+    Probe,
+    first_status,
+    judge,
+)
 from pytest_bugsle.results import STATUS_ORDER, Link
 from pytest_bugsle.runner.outcome import Error, Frame, Outcome, Run, Selector
 
@@ -255,6 +263,29 @@ def test_tests_that_only_use_what_changed_run_where_stronger_links_do_not_prove(
         ID: "passes-without-fix",
         "tests/test_weak.py::test_w": "proven",
     }
+
+
+def test_of_many_deciding_tests_the_quickest_run_again() -> None:
+    """A hundred flips prove no more than thirty, and each costs two runs."""
+    names = [f"test_{number}" for number in range(MOST_REPEATED + 5)]
+    link = (Link(kind="added", evidence="the fix adds it"),)
+    linked = {Selector(TEST, frozenset({name})): link for name in names}
+
+    def many(status: str, problem: Error | None = None) -> Run:
+        return run(
+            *(
+                replace(outcome(status, problem, id=f"{TEST}::{name}"), duration=float(number))
+                for number, name in enumerate(names)
+            )
+        )
+
+    asked: list[Probe] = []
+    proof = prove(
+        many("failed", error("AssertionError")), many("passed"), pairs=(pair(linked=linked),), asked=asked
+    )
+    assert proof.status == "proven"
+    again = {name for p in asked if p.repeat for s in p.selectors for name in s.names or ()}
+    assert again == set(names[:MOST_REPEATED])
 
 
 NEAR = Selector("tests/test_near.py")

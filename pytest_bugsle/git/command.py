@@ -53,15 +53,6 @@ SETTINGS = (
 _WITH_DIFF = frozenset({"diff", "diff-files", "diff-index", "diff-tree", "format-patch", "log", "show"})
 
 
-def without_local_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the environment without what binds git to one repository (a hook leaks it to its children)."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if name not in LOCAL_VARIABLES and not name.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))
-    }
-
-
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Make the environment of a git call of ours from that of this process."""
     made = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name in _KEPT}

@@ -242,10 +242,6 @@ class Repository:
             listed[os.fsdecode(path)] = Entry(mode.decode(), sha.decode())
         return listed
 
-    def ref_exists(self, name: str) -> bool:
-        """Say whether a full ref name (`refs/heads/main`) exists."""
-        return self.call("show-ref", "--verify", "--quiet", "--", name, ok=(0, 1, 128))[0] == 0
-
     def refs(self, pattern: str) -> dict[str, str]:
         """Give full ref names and their commits; annotated tags are peeled."""
         form = "--format=%(refname) %(objectname) %(*objectname)"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from pytest_bugsle.history import signs
-from pytest_bugsle.history.messages import bounded, excerpt, first_line, headline, prose, squash_parts
+from pytest_bugsle.history.messages import bounded, excerpt, headline, prose, squash_parts
 from pytest_bugsle.history.patterns import lazy_pattern
 from pytest_bugsle.history.references import Mention, is_security, labels_of, references
 
@@ -289,8 +289,3 @@ def _answer(score: int) -> Answer:
 
 def _ordered(reasons: list[Reason]) -> tuple[Reason, ...]:
     return tuple(sorted(reasons, key=lambda reason: -abs(reason.points)))
-
-
-def title_of_body(body: str) -> str:
-    """Return the title that a merge carries in its body's first line."""
-    return first_line(prose(bounded(body)))

@@ -19,6 +19,7 @@ from pytest_bugsle.git.diff import changes, line_changes
 from pytest_bugsle.git.log import read_log
 from pytest_bugsle.history.judgement import policy as make_policy
 from pytest_bugsle.history.references import repository_slug
+from pytest_bugsle.history.signs import changelog_lines
 from pytest_bugsle.history.units import Evidence, Unit, mainline_shape, units_of
 
 if TYPE_CHECKING:
@@ -212,7 +213,8 @@ class Surveyor:
         parts = []
         for change in found:
             if change.status == "M" and change.old_blob and change.blob and _CHANGELOG.search(change.path):
-                parts.append(_with_headings(self.repo.blob(change.old_blob), self.repo.blob(change.blob)))
+                old, new = self.repo.blob(change.old_blob), self.repo.blob(change.blob)
+                parts.append(changelog_lines(new.decode("utf-8", "replace"), line_changes(old, new)[1]))
         return "\n".join(parts)
 
     def _importers(
@@ -303,18 +305,3 @@ def _tracker(name: str | None, top: Path) -> dict[str, tuple[str, ...]]:
         str(bug): tuple(map(str, labels)) if isinstance(labels, list) else (str(labels),)
         for bug, labels in data.items()
     }
-
-
-def _with_headings(old: bytes, new: bytes) -> str:
-    _, added = line_changes(old, new)
-    heading, parts = "", []
-    lines = new.decode("utf-8", "replace").splitlines()
-    for number, line in enumerate(lines, 1):
-        underlined = (
-            number < len(lines) and re.fullmatch(r"\s*([-=~^*+#])\1{2,}\s*", lines[number]) is not None
-        )
-        if line.startswith("#") or underlined or re.fullmatch(r"[A-Z][A-Za-z ]{2,30}:", line.strip()):
-            heading = line.strip().lstrip("# ")
-        elif number in added and line.strip():
-            parts.append(f"{heading}\n{line}")
-    return "\n".join(parts)

@@ -15,25 +15,16 @@ from pytest_bugsle.code.syntax import decode
 from pytest_bugsle.history.references import bug_references, normalise, same_bug
 from pytest_bugsle.regression.changes import ChangedTest, changed_bindings, changed_tests, removed_shapes
 from pytest_bugsle.regression.definitions import CLASSES, FUNCTIONS, Found, TestDef, TestModule, tests_in
+from pytest_bugsle.results import LinkKind
 
 __all__ = [
     "ChangedTest", "Link", "NamedBug", "NodeId", "TestDef", "changed_bindings", "changed_tests", "link",
     "named_bugs", "parse_node_id", "regression_markers", "removed_shapes", "tests_in",
 ]  # fmt: skip
 
-Kind = Literal[
-    "marker",
-    "trailer",
-    "added",
-    "changed",
-    "uses-changed",
-    "bug-id",
-    "neighbour",
-    "discovered",
-]
 TRAILER = "Regression-Test"
 
-_ORDER = {kind: rank for rank, kind in enumerate(get_args(Kind))}
+_ORDER = {kind: rank for rank, kind in enumerate(get_args(LinkKind))}
 _KEYWORDS = frozenset({"bug", "bugs", "issue", "issues", "ticket", "tickets"})
 _IN_NAME = re.compile(
     r"(?:(?<![A-Za-z])|(?<=[a-z0-9])(?=[A-Z]))(?P<word>(?i:issue|bug|gh|bpo|pr|ticket|cve))[_#-]*(?P<number>\d+)"
@@ -51,7 +42,7 @@ class Link:
 
     path: str
     name: str
-    kind: Kind
+    kind: LinkKind
     evidence: str
     param: str = ""
     broken: str = ""
@@ -318,7 +309,7 @@ class _Places:
         inherited = any(other.startswith(f"{name.rpartition('.')[0]}.") for other in names if "." in name)
         return "" if not name or name in names or inherited else f"{path} has no test {name}"
 
-    def link(self, test: TestDef, kind: Kind, evidence: str) -> Link:
+    def link(self, test: TestDef, kind: LinkKind, evidence: str) -> Link:
         path = self.now(test.path)
         names = self.tests.get(path, ())
         name = test.name

@@ -232,7 +232,7 @@ def _confirm(
     decisive = [test for test in tests if test.shows == "proven"] or list(tests)
     if all(test.shows == "undecided" for test in decisive):  # a second run can only agree
         return Proof("undecided", pair.where, tests, decisive[0].why, keep=False)
-    selectors = frozenset(test.selector for test in decisive)
+    selectors = frozenset(test.selector for test in sorted(decisive, key=_seconds)[:MOST_REPEATED])
     after = Probe(case.fix, pair.where, "after", selectors, repeat=1)
     before = Probe(case.fix, pair.where, "before", selectors, repeat=1, stub=stub)
     runs = yield (after, before)

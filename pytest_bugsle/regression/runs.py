@@ -63,7 +63,6 @@ class Runs:
     seconds: float = 0.0
     started: int = 0
     dropped: set[str] = field(default_factory=set)
-    _laid: dict[str, tuple[str, Path]] = field(default_factory=dict)
 
     def __call__(self, probes: Sequence[Probe]) -> dict[Probe, Run]:
         """Answer what the budget allows; a probe that is not in the result was not run."""
