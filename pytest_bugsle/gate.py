@@ -90,6 +90,7 @@ class Plan:
 
     request: Request
     started: float
+    """When the gate's own work began, in seconds of time.monotonic: a session's tests are not part of it."""
     repo: Repository | None = None
     range: Range | None = None
     shallow: bool = False
@@ -98,6 +99,7 @@ class Plan:
     trouble: BugsleError | None = None
     pool: Pool | None = None
     notes: list[str] = field(default_factory=list)
+    spent: float = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -153,6 +155,7 @@ def prepare(request: Request) -> Plan:
     except BaseException:
         plan.close()
         raise
+    plan.spent = time.monotonic() - plan.started
     return plan
 
 
@@ -350,6 +353,7 @@ def _event(environ: Mapping[str, str]) -> Mapping[str, object] | None:
 
 def finish(plan: Plan, seen: Seen | None) -> Result:
     """Judge what was prepared; `seen` is what a surrounding test session showed."""
+    plan.started = time.monotonic() - plan.spent  # what a session's own tests took is not the gate's
     if plan.trouble is not None:
         return _nothing(plan, plan.trouble)
     assert plan.fixes is not None
@@ -370,12 +374,10 @@ def _judged(plan: Plan, fixes: Fixes, seen: Seen | None) -> tuple[list[FixResult
         return fixes.linked_only(), Timings()
     from pytest_bugsle.regression.proving import Terms, prove
 
-    # The budget is the gate's: a surrounding session's own tests do not spend it.
-    begins = plan.started if seen is None else time.monotonic()
     terms = Terms(
         python=request.python or sys.executable,
         args=request.args,
-        deadline=begins + settings.seconds(ci=request.ci),
+        deadline=plan.started + settings.seconds(ci=request.ci),
         timeout=settings.timeout,
         copy=settings.copy,
         no_reach=request.no_reach,

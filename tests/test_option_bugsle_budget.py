@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from repositories import Repo, guarded, run_pytest
 
@@ -26,3 +28,12 @@ def test_what_is_no_time_is_a_usage_error(repo: Repo, text: str) -> None:
     said = run_pytest(repo, f"--bugsle-budget={text}")
     assert said.code == 4
     assert "budget" in said.err
+
+
+def test_the_sessions_own_tests_do_not_spend_the_budget(tmp_path: Path) -> None:
+    """A suite that takes longer than the budget is judged all the same, and the time told is the gate's."""
+    repo = guarded(tmp_path / "project")
+    repo.commit("test: a slow one", {"tests/test_slow.py": "import time\ndef test_slow(): time.sleep(12)\n"})
+    said = run_pytest(repo, "--bugsle-budget=10")
+    assert said.status("fix: a") == "proven"
+    assert said.report["timings"]["total"] < 11
