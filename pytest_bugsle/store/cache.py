@@ -7,8 +7,10 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+FILE = "cache.db"
 _VERSION = 1
 _BUSY_SECONDS = 5.0
 
@@ -71,3 +73,14 @@ class Cache:
             connection.close()
             raise
         return connection
+
+
+def open_cache(folder: Path | None, tracks: Callable[[str], bool]) -> tuple[Cache, str | None]:
+    """Return the cache in a state folder, and the file for which it was refused.
+
+    A change could bring its own "proofs" along: what is committed (`tracks` knows) is never believed.
+    """
+    for name in (FILE, f"{FILE}-journal", f"{FILE}-wal"):
+        if tracks(f".bugsle/{name}"):
+            return Cache(None), f".bugsle/{name}"
+    return Cache(folder / FILE if folder is not None else None), None

@@ -8,6 +8,12 @@ import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_EVERYTHING = b"*\n"
 
 
 def user_cache() -> Path:
@@ -24,8 +30,8 @@ def user_cache() -> Path:
 def state_folder(top: Path, *, bare: bool) -> Path | None:
     """Return the folder for history and caches, made if need be; None where nothing can be written.
 
-    `.bugsle/` holds its own `.gitignore`, so that it never shows in the user's `git status`. A
-    bare or read-only repository gets a folder in the user's cache instead.
+    `.bugsle/` holds its own `.gitignore`, so that it never shows in the user's `git status` (but for what
+    is `let_through`). A bare or read-only repository gets a folder in the user's cache instead.
     """
     digest = hashlib.sha256(os.fsencode(top)).hexdigest()[:16]
     places = [user_cache() / "state" / digest]
@@ -49,13 +55,39 @@ def _ignore(folder: Path) -> None:
     ignore = folder / ".gitignore"
     if ignore.exists():
         return
-    beside = folder / f".gitignore.{secrets.token_hex(4)}"
     try:
-        with beside.open("x", encoding="utf-8") as file:
-            file.write("*\n")
-        beside.replace(ignore)  # also in place of a link, which may lead anywhere
+        write_whole(ignore, _EVERYTHING)
     except OSError:
         with suppress(OSError):
-            beside.unlink()
             folder.rmdir()
+        raise
+
+
+def let_through(folder: Path, names: Iterable[str]) -> None:
+    """Make git see these files of the folder, and the `.gitignore` that says so."""
+    ignore = folder / ".gitignore"
+    add_lines(ignore, [f"!{name}" for name in (*names, ignore.name)], start=_EVERYTHING)
+
+
+def add_lines(path: Path, lines: Iterable[str], *, start: bytes = b"") -> None:
+    """Add the lines that a file lacks; one that is not there, or is a link, begins with `start`."""
+    have = path.read_bytes() if path.is_file() and not path.is_symlink() else start
+    missing = [line for line in map(os.fsencode, lines) if line not in have.splitlines()]
+    if missing:
+        before = have.removesuffix(b"\n") + b"\n" if have else b""
+        write_whole(path, before + b"\n".join([*missing, b""]))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, in place of what stands there, a link too: it may lead anywhere."""
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        with beside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
         raise

@@ -1,0 +1,1 @@
+"""Statistics in closed form, by the standard library alone.  PYTEST_DONT_REWRITE"""
