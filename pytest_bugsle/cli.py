@@ -23,6 +23,21 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
         "Say for each bug fix which tests are linked to it. Runs no test.",
     ),
     "prove": ("pytest_bugsle.regression.command", "prove", "Run linked tests without the fix and with it."),
+    "what-else": (
+        "pytest_bugsle.regression.command",
+        "what_else",
+        "Say where else a fixed bug may be: copies, partners, siblings, branches.",
+    ),
+    "audit": (
+        "pytest_bugsle.regression.command_audit",
+        "audit",
+        "Prove every bug fix of the history at its own commit; hold the line with a ledger.",
+    ),
+    "hotspots": (
+        "pytest_bugsle.regression.command_hotspots",
+        "hotspots",
+        "Say in which functions the next bug is likely: changes, complexity, past fixes.",
+    ),
     "rule": ("pytest_bugsle.explain", "rule", "Explain a rule, or list them all."),
     "doctor": ("pytest_bugsle.explain", "doctor", "Say what the gate sees here."),
     "demo": ("pytest_bugsle.demo", "demo", "Play the story that named the project, in a real repository."),

@@ -133,12 +133,47 @@ RULES: Mapping[str, Rule] = {
             "Follow the reason in the message, then run `bugsle prove COMMIT`.",
         ),
         Rule(
+            "BUG105",
+            "unguarded-edit",
+            "warning",
+            "One edit of a bug fix can be put back alone, and no test notices it.",
+            "A fix that is held as a whole can still be half untested: this half can be lost unseen.",
+            "Write a test that needs this edit; if nothing needs it, take the edit out of the fix.",
+        ),
+        Rule(
             "BUG106",
             "guard-fails",
             "error",
             "A test linked to a bug fix does not pass with the fix in place.",
             "Either the fix does not work or the test does not test it.",
             "Run the test alone; mend the fix or the test.",
+        ),
+        Rule(
+            "BUG107",
+            "guard-weakened",
+            "error",
+            "A guard of the ledger no longer notices its bug: with the bug put back into today's code it "
+            "passes, or it was deleted, skipped or marked xfail.",
+            "A guard that decays looks as green as one that holds, and the bug can come back unseen.",
+            "Restore the guard (the message names the commit that weakened it), or accept the loss by "
+            "writing the ledger anew: `bugsle audit --write-baseline`.",
+        ),
+        Rule(
+            "BUG108",
+            "unpatched-sibling",
+            "warning",
+            "Code elsewhere looks like what a bug fix changed, and was not changed with it.",
+            "The same mistake is rarely made once: a copy of the buggy code has the same bug.",
+            "Look at the place; mend it too, or leave it if it is right there. "
+            "`bugsle what-else COMMIT` shows the evidence.",
+        ),
+        Rule(
+            "BUG109",
+            "branch-misses-fix",
+            "warning",
+            "The guard of a bug fix fails on a maintained branch: the branch holds the bug.",
+            "Users of that branch still have the bug that was fixed elsewhere.",
+            "Port the fix to the branch, or take the branch out of the setting `branches`.",
         ),
     )
 }

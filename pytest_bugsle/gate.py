@@ -6,25 +6,22 @@ plugin and command call them; neither knows a capability's insides.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_bugsle import waivers
-from pytest_bugsle.errors import BugsleError, ProgramError, UndecidedError, UsageError
+from pytest_bugsle import scope, waivers
+from pytest_bugsle.errors import BugsleError, ProgramError, UndecidedError
 from pytest_bugsle.findings import Finding, Verdict, make_finding
-from pytest_bugsle.git.log import Commit, read_log
 from pytest_bugsle.git.repository import Repository
-from pytest_bugsle.history.ranges import RangeChoice, choose_range
 from pytest_bugsle.regression import verdict as regression_verdict
 from pytest_bugsle.regression.gather import Surveyor
 from pytest_bugsle.regression.planning import Fixes
 from pytest_bugsle.results import FixResult, Range, Result, Timings, count
+from pytest_bugsle.settings import is_ci
 from pytest_bugsle.store.place import state_folder
 
 if TYPE_CHECKING:
@@ -34,14 +31,14 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from pytest_bugsle.git.log import Commit
     from pytest_bugsle.git.pool import Pool
     from pytest_bugsle.history.units import Unit
     from pytest_bugsle.regression.gather import TreeSides
+    from pytest_bugsle.regression.proving import Terms
     from pytest_bugsle.runner.configuration import Configuration
-    from pytest_bugsle.settings import Settings
+    from pytest_bugsle.settings import ProofChoice, Settings
     from pytest_bugsle.store.cache import Cache
-
-_STATE = "cache.db"
 
 
 def _silent(text: str) -> None:
@@ -64,6 +61,12 @@ class Request:
     args: tuple[str, ...] = ()
     own_commit: bool = False
     no_reach: str = ""
+    what_else: bool = False
+    """Also look for what else needs a patch, for each fix that is asked for."""
+    leads_only: bool = False
+    """Leave out the findings on whether the fixes are held: nobody asked."""
+    on_branches: bool = False
+    """Run the guards on the maintained branches that may hold the bug."""
     is_fix: Callable[[Commit], bool | None] | None = None
     is_linked: Callable[[FixResult, str], bool] | None = None
     change_finding: Callable[[Finding], Finding] | None = None
@@ -72,7 +75,12 @@ class Request:
     @property
     def ci(self) -> bool:
         """Say whether this is a CI run."""
-        return self.environ.get("CI", "").lower() not in ("", "0", "false")
+        return is_ci(self.environ)
+
+    @property
+    def proof(self) -> ProofChoice:
+        """Return how far proofs go."""
+        return self.settings.proof_choice(ci=self.ci)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +174,10 @@ def _prepare(plan: Plan) -> None:
     surveyor = Surveyor(repo, request.configuration, settings, request.is_fix)
     named = bool(request.named)
     if request.named:
-        plan.range, plan.commits, units = _named(repo, surveyor, request)
+        plan.range, plan.commits, units = scope.named(repo, surveyor, request.named)
     else:
-        dirty = _uncommitted(plan, surveyor) if request.uncommitted else None
-        if dirty is not None and not _touches_source(surveyor, dirty[1]):
+        dirty = scope.uncommitted(repo, surveyor, lambda: _pool(plan)) if request.uncommitted else None
+        if dirty is not None and not scope.touches_source(surveyor, dirty[1]):
             plan.notes.append(
                 "the uncommitted change touches no source: it is tried against the fixes of the range"
             )
@@ -178,8 +186,14 @@ def _prepare(plan: Plan) -> None:
         if dirty is not None:
             plan.range, plan.commits, units = dirty
         else:
-            plan.range, plan.commits, units = _ranged(repo, surveyor, request)
-    plan.fixes = Fixes(surveyor, proof=settings.proof != "off", own_commit=request.own_commit)
+            plan.range, plan.commits, units = scope.ranged(
+                repo,
+                surveyor,
+                request.environ,
+                range_option=request.range,
+                base_option=settings.base,
+            )
+    plan.fixes = Fixes(surveyor, proof=request.proof != "off", own_commit=request.own_commit)
 
     def sides_of(unit: Unit) -> TreeSides:
         # Within a range the layout of its head serves for all: a listing a commit would cost seconds.
@@ -198,219 +212,101 @@ def _pool(plan: Plan) -> Pool:
     return plan.pool
 
 
-Scope = tuple[Range, "Sequence[Commit]", "tuple[Unit, ...]"]
-
-
-def _ranged(repo: Repository, surveyor: Surveyor, request: Request) -> Scope:
-    choice = choose_range(
-        Refs.of(repo),
-        request.environ,
-        _event(request.environ),
-        range_option=request.range,
-        base_option=request.settings.base,
-    )
-    commits = read_log(repo, choice.base, choice.head)
-    units = surveyor.units(
-        commits,
-        lambda: surveyor.ground(repo.tree_of(choice.head)),
-        base=choice.base,
-        head=choice.head,
-        title=choice.title,
-        description=choice.description,
-        on_mainline=not _is_branch(choice),
-    )
-    return Range(base=choice.base, head=choice.head, why=choice.why, commits=len(commits)), commits, units
-
-
-def _is_branch(choice: RangeChoice) -> bool:
-    return choice.source in ("github-pull-request", "gitlab-merge-request") or choice.title is not None
-
-
-def _named(repo: Repository, surveyor: Surveyor, request: Request) -> Scope:
-    commits: list[Commit] = []
-    units: list[Unit] = []
-    for name in request.named:
-        sha = repo.resolve(name)
-        if sha is None:
-            raise UsageError(
-                f"{name!a} names no commit of this repository.",
-                why="only a commit that is here can be taken out.",
-                hint="`git log --oneline` lists them; `git fetch` brings what the remote has.",
-            )
-        commit = read_log(repo, None, sha, limit=1)[0]
-        if commit.cut:
-            raise UndecidedError(
-                f"the parent of {sha[:10]} is not in this shallow clone.",
-                why="what the commit changed cannot be known without it.",
-                hint="git fetch --unshallow",
-            )
-        commits.append(commit)
-        base = commit.parents[0] if commit.parents else None
-        units += surveyor.units([commit], partial(surveyor.ground, commit.tree), base=base, head=sha)
-    first = commits[-1]
-    why = "named" if len(commits) == 1 else "named commits"
-    base = first.parents[0] if first.parents else None
-    return Range(base=base, head=commits[0].sha, why=why, commits=len(commits)), commits, tuple(units)
-
-
-def _uncommitted(plan: Plan, surveyor: Surveyor) -> Scope | None:
-    """Return the uncommitted change as a commit of its own; None where there is none."""
-    repo = plan.repo
-    assert repo is not None
-    head = repo.head().sha
-    if head is None or repo.is_bare:
-        return None
-    pool = _pool(plan)
-    tree = pool.snapshot()
-    if tree == repo.tree_of(head):
-        return None
-    from pytest_bugsle.git.diff import changes
-
-    commit = Commit(
-        sha=tree,
-        parents=(head,),
-        tree=tree,
-        author="",
-        author_email="",
-        author_time=0,
-        commit_time=0,
-        subject="the uncommitted change",
-        body="",
-        trailers=(),
-        changes=changes(pool.repo, head, tree),
-    )
-    surveyor.ground(tree, pool.repo)
-    units = surveyor.units([commit], partial(surveyor.ground, tree), base=head, head=tree)
-    return Range(base=head, head=tree, why="the uncommitted change", commits=1), [commit], units
-
-
-def _touches_source(surveyor: Surveyor, commits: Sequence[Commit]) -> bool:
-    return any(surveyor.ground(commit.tree).source(commit.changes) for commit in commits)
-
-
-@dataclass(frozen=True, slots=True)
-class Refs:
-    """What `history.ranges` asks of a repository."""
-
-    repo: Repository
-    head: str | None
-    branch: str | None
-    upstream: str | None
-    remotes: Sequence[str]
-    init_default_branch: str | None
-    shallow: bool
-    shallow_commits: frozenset[str]
-
-    @classmethod
-    def of(cls, repo: Repository) -> Refs:
-        """Read a repository's refs."""
-        head = repo.head()
-        upstream = ""
-        if head.branch is not None and repo.config(f"branch.{head.branch}.merge") is not None:
-            name = f"refs/heads/{head.branch}"
-            found = repo.run("for-each-ref", "--format=%(upstream:short)", "--", name)
-            upstream = found.decode("utf-8", "surrogateescape").strip()
-        return cls(
-            repo,
-            head.sha,
-            head.branch,
-            upstream or None,
-            repo.remotes(),
-            repo.config("init.defaultBranch"),
-            repo.is_shallow(),
-            repo.shallow_commits(),
-        )
-
-    def resolve(self, ref: str) -> str | None:
-        """Return the commit that a ref names."""
-        return self.repo.resolve(ref)
-
-    def merge_base(self, a: str, b: str) -> str | None:
-        """Return the best common ancestor."""
-        return self.repo.merge_base(a, b)
-
-    def is_ancestor(self, a: str, b: str) -> bool:
-        """Say whether `a` is contained in `b`."""
-        return self.repo.is_ancestor(a, b)
-
-
-def _event(environ: Mapping[str, str]) -> Mapping[str, object] | None:
-    from pathlib import Path
-
-    path = environ.get("GITHUB_EVENT_PATH")
-    if not path or not environ.get("GITHUB_ACTIONS"):
-        return None
-    try:
-        event = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UndecidedError(
-            f"GitHub's event file {path} cannot be read: {error}",
-            why="it names the commits of the pull request.",
-            hint="give the range yourself: --bugsle-base origin/main",
-        ) from error
-    return event if isinstance(event, dict) else None
-
-
 def finish(plan: Plan, seen: Seen | None) -> Result:
     """Judge what was prepared; `seen` is what a surrounding test session showed."""
     plan.started = time.monotonic() - plan.spent  # what a session's own tests took is not the gate's
     if plan.trouble is not None:
-        return _nothing(plan, plan.trouble)
+        return nothing_judged(plan, plan.trouble)
     assert plan.fixes is not None
     try:
         results, timings = _judged(plan, plan.fixes, seen)
     except (ProgramError, UndecidedError) as error:
         plan.trouble = error
-        return _nothing(plan, error)
-    return _result(plan, results, timings)
+        return nothing_judged(plan, error)
+    return result_of(plan, results, timings)
 
 
 def _judged(plan: Plan, fixes: Fixes, seen: Seen | None) -> tuple[list[FixResult], Timings]:
-    request, settings = plan.request, plan.request.settings
+    request = plan.request
     plan.notes += fixes.notes
-    if settings.proof == "off":
-        return fixes.linked_only(), Timings()
-    if not plan.has_work:
-        return fixes.linked_only(), Timings()
-    from pytest_bugsle.regression.proving import Terms, prove
+    if request.proof == "off" or not plan.has_work:
+        results, timings, terms = fixes.linked_only(), Timings(), None
+    else:
+        from pytest_bugsle.regression.proving import prove
 
-    terms = Terms(
+        terms = terms_of(plan, fixes, seen)
+        proven = prove(fixes, terms)
+        plan.notes += proven.notes
+        results = proven.results
+        timings = Timings(tests=proven.seconds, runs=proven.runs, cached=proven.cached)
+    if request.what_else and any(planned.asked and planned.in_scope for planned in fixes.planned):
+        results = _what_else(plan, fixes, results, terms)
+    request.say("")
+    return results, timings
+
+
+def terms_of(plan: Plan, fixes: Fixes, seen: Seen | None) -> Terms:
+    """Return how the proofs of a plan are run."""
+    from pytest_bugsle.regression.proving import Terms
+
+    request, settings = plan.request, plan.request.settings
+    return Terms(
         python=request.python or sys.executable,
         args=request.args,
         deadline=plan.started + settings.seconds(ci=request.ci),
         timeout=settings.timeout,
         copy=settings.copy,
         no_reach=request.no_reach,
-        cache=_cache(plan, fixes),
+        cache=cache_of(plan, fixes),
         pool=_pool(plan),
         say=request.say,
         collected=seen.collected if seen else None,
         partial=seen is not None and seen.partial,
         outcomes=seen.outcomes if seen else {},
         is_linked=request.is_linked if seen else None,
+        edits=request.proof == "edits",
     )
-    proven = prove(fixes, terms)
-    request.say("")
-    plan.notes += proven.notes
-    return proven.results, Timings(tests=proven.seconds, runs=proven.runs, cached=proven.cached)
 
 
-def _cache(plan: Plan, fixes: Fixes) -> Cache:
-    from pytest_bugsle.store.cache import Cache
+def _what_else(plan: Plan, fixes: Fixes, results: list[FixResult], terms: Terms | None) -> list[FixResult]:
+    """Look at each fix that was asked for; a finder that fails costs its lines, and never the verdict."""
+    from pytest_bugsle.regression.what_else import WhatElse
+
+    request, repo = plan.request, plan.repo
+    head = repo.head().sha if repo is not None else None
+    if repo is None or head is None:
+        return results
+    end = plan.started + request.settings.seconds(ci=request.ci)
+    look = WhatElse(fixes.surveyor, cache_of(plan, fixes), plan.pool.repo if plan.pool else repo, head)
+    found = []
+    for planned, fix in zip(fixes.planned, results, strict=True):
+        due = planned.asked and planned.in_scope and fix.status != "not-in-run"
+        if due and time.monotonic() >= end:
+            plan.notes.append(f"what else {fix.commit[:7]} needs was not looked for: the budget was used up")
+        elif due:
+            request.say(f"what else needs a patch: {fix.commit[:7]}")
+            try:
+                fix = look.look(planned, fix, terms if request.on_branches else None)
+            except (ProgramError, UndecidedError) as error:
+                plan.notes.append(f"what else {fix.commit[:7]} needs could not be looked for: {error.what}")
+        found.append(fix)
+    return found
+
+
+def cache_of(plan: Plan, fixes: Fixes) -> Cache:
+    """Return what earlier runs kept of this repository."""
+    from pytest_bugsle.store.cache import open_cache
 
     assert plan.repo is not None
     folder = state_folder(plan.repo.top, bare=plan.repo.is_bare)
-    for name in (_STATE, f"{_STATE}-journal", f"{_STATE}-wal"):
-        if fixes.tracks(f".bugsle/{name}"):
-            # A change could bring its own "proofs" along: what is committed is never believed.
-            plan.notes.append(
-                f".bugsle/{name} is committed, so kept proofs were not used: git rm --cached it"
-            )
-            return Cache(None)
-    return Cache(folder / _STATE if folder is not None else None)
+    cache, refused = open_cache(folder, fixes.tracks)
+    if refused:
+        plan.notes.append(f"{refused} is committed, so kept proofs were not used: git rm --cached it")
+    return cache
 
 
-def _result(plan: Plan, results: list[FixResult], timings: Timings) -> Result:
+def result_of(plan: Plan, results: list[FixResult], timings: Timings) -> Result:
+    """Return judged fixes with their findings, waivers and verdict."""
     request, settings = plan.request, plan.request.settings
     grants = waivers.from_settings(settings.waivers, request.today)
     for commit in plan.commits:
@@ -421,6 +317,16 @@ def _result(plan: Plan, results: list[FixResult], timings: Timings) -> Result:
         settings.rules, request.ci, plan.fixes.surveyor.rootdir if plan.fixes else "."
     )
     results, findings, used = regression_verdict.findings_of(results, grants, policy)
+    if request.leads_only:
+        findings = [finding for finding in findings if finding.rule == "BUG105"]
+    if request.what_else:
+        from pytest_bugsle.regression import what_else
+
+        for fix in results:
+            for finding in what_else.findings_of(fix, policy):
+                grant = next((g for g in grants if g.covers(finding.rule, fix.commits, fix.bugs)), None)
+                findings += [finding] if grant is None else []
+                used += [grant] if grant is not None else []
     seen = {sha for fix in results for sha in fix.commits} | {commit.sha for commit in plan.commits}
     listed = waivers.listed(grants, used, seen, {bug for fix in results for bug in fix.bugs})
     for waiver in listed:
@@ -429,11 +335,11 @@ def _result(plan: Plan, results: list[FixResult], timings: Timings) -> Result:
         code = "BUG002" if waiver.state == "expired" else "BUG003"
         text = f"the waiver of {waiver.rule} for {waiver.subject} ({waiver.reason}) "
         text += f"expired on {waiver.expires}" if waiver.state == "expired" else "was not needed"
-        if waiver.state == "expired" or settings.proof != "off":
+        if waiver.state == "expired" or request.proof != "off":
             findings.append(make_finding(code, text, levels=settings.rules, ci=request.ci))
     counts = count(results)
     due = counts.found - counts.out_of_scope - counts.not_in_run - counts.waived
-    asked = settings.proof != "off"
+    asked = request.proof != "off" and not request.leads_only
     if asked and due > 0 and counts.judged == 0:
         why = next((fix.why for fix in results if fix.status == "undecided" and fix.why), "")
         text = f"0 of {due} bug {'fix' if due == 1 else 'fixes'} could be judged" + (
@@ -445,7 +351,7 @@ def _result(plan: Plan, results: list[FixResult], timings: Timings) -> Result:
         findings = [request.change_finding(finding) for finding in findings]
     findings = [finding for finding in findings if finding.level != "off"]
     return Result(
-        verdict=verdict_of(findings, undecided=counts.undecided > 0),
+        verdict=verdict_of(findings, undecided=counts.undecided > 0 and not request.leads_only),
         range=plan.range,
         fixes=results,
         counts=counts,
@@ -466,12 +372,13 @@ def verdict_of(findings: Sequence[Finding], *, undecided: bool) -> Verdict:
 def broken(plan: Plan, error: Exception) -> Result:
     """Return the result of a gate that failed itself: nothing was judged, which in CI is an error."""
     what = f"the gate itself failed: {type(error).__name__}: {error}"
-    return _nothing(
+    return nothing_judged(
         plan, ProgramError(what, hint="`bugsle doctor` shows what the gate sees; please report this.")
     )
 
 
-def _nothing(plan: Plan, error: BugsleError) -> Result:
+def nothing_judged(plan: Plan, error: BugsleError) -> Result:
+    """Return the result of a run that could judge nothing."""
     request = plan.request
     finding = make_finding(
         "BUG001",
@@ -489,6 +396,3 @@ def _nothing(plan: Plan, error: BugsleError) -> Result:
         findings=findings,
         timings=Timings(total=round(time.monotonic() - plan.started, 3)),
     )
-
-
-__all__ = ["Plan", "Refs", "Request", "Seen", "broken", "finish", "prepare", "verdict_of"]

@@ -61,9 +61,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--bugsle-proof",
-        metavar="off|fix",
+        metavar="off|fix|edits",
         dest="bugsle_proof",
-        help="How far to prove: off only looks for links",
+        help="How far to prove: off only looks for links, edits also puts each edit back alone",
     )
     group.addoption(
         "--bugsle-budget", metavar="SECONDS", dest="bugsle_budget", help="Time for all proofs together"

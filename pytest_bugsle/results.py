@@ -76,6 +76,48 @@ class TestResult(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
+class EditResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The smallest change of a fix that can be put back alone, and whether a test notices that.
+
+    `line` and `lines` count in the text with the fix (`lines` is empty where the fix only took code
+    out); `guarded` is null where it was not judged, and `why` says so. `by` are the tests that notice,
+    `near` those that run the edit, or are nearest to it, and do not. Edits that cannot stand alone
+    carry the number of their `group` and its verdict.
+    """
+
+    path: str
+    line: int
+    lines: list[int]
+    guarded: bool | None
+    by: list[str]
+    group: int | None = None
+    code: str = ""
+    was: str = ""
+    near: list[str] = []
+    why: str = ""
+
+
+LeadKind = Literal["clone", "partner", "sibling", "branch", "edit", "repeat"]
+
+
+class Lead(msgspec.Struct, frozen=True, kw_only=True):
+    """One place that may need a patch too: a hint with its evidence, and no proof.
+
+    But for a branch on which the guard was run: `proven` says whether it showed the bug there.
+    `confidence` is the share of such hints that were right, from 0 to 1; `command` looks closer.
+    """
+
+    kind: LeadKind
+    confidence: float
+    evidence: str
+    path: str | None = None
+    line: int | None = None
+    branch: str | None = None
+    code: str = ""
+    command: str = ""
+    proven: bool | None = None
+
+
 class FixResult(msgspec.Struct, frozen=True, kw_only=True):
     """One unit of change, its judgement and the status of its proof (null where not asked).
 
@@ -95,6 +137,97 @@ class FixResult(msgspec.Struct, frozen=True, kw_only=True):
     place: str | None = None
     judged_at: Literal["tree", "commit"] | None = None
     waived: str | None = None
+    edits: list[EditResult] = []
+    what_else: list[Lead] = []
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of the judged fixes are held, with a Wilson interval of 95 %; nulls where none was judged."""
+
+    name: str
+    fixes: int
+    judged: int
+    held: int
+    share: float | None
+    low: float | None
+    high: float | None
+
+
+class Unheld(msgspec.Struct, frozen=True, kw_only=True):
+    """A fix in the history that no test holds; `known` where the ledger has it as debt."""
+
+    commit: str
+    subject: str
+    bugs: list[str]
+    status: Status
+    release: str | None
+    folders: list[str]
+    known: bool = False
+
+
+class Unjudged(msgspec.Struct, frozen=True, kw_only=True):
+    """Fixes that could not be judged, by their common reason."""
+
+    why: str
+    commits: list[str]
+
+
+GuardState = Literal["held", "weakened", "not-applicable", "undecided"]
+
+
+class GuardResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One guard of the ledger, tried on today's code: does it still notice its bug?
+
+    `cause` is `deleted`, `skipped`, `xfailed`, `passes` (it no longer notices) or empty; `culprit` is the
+    commit that did it, where one was found. `applied` of `edits` could be put back.
+    """
+
+    commit: str
+    subject: str
+    bugs: list[str]
+    tests: list[str]
+    state: GuardState
+    cause: str = ""
+    culprit: str | None = None
+    why: str = ""
+    applied: int = 0
+    edits: int = 0
+
+
+class AuditResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a history shows: `ledger` is the path of the ledger that was read, null without one."""
+
+    since: str | None
+    until: str
+    ledger: str | None
+    total: Share
+    releases: list[Share] = []
+    folders: list[Share] = []
+    unheld: list[Unheld] = []
+    unjudged: list[Unjudged] = []
+    guards: list[GuardResult] = []
+    paid: list[str] = []
+    """Commits that the ledger still lists as debt though they are held, or gone, by now."""
+
+
+class Hotspot(msgspec.Struct, frozen=True, kw_only=True):
+    """A function, and how likely the next bug is there: changes × complexity × past fixes.
+
+    `score` is between 0 and 1, relative to the repository's worst; `people` counts the authors, `knows`
+    names the one with most changes and `knows_share` is their share of them.
+    """
+
+    path: str
+    line: int
+    function: str
+    score: float
+    changes: int
+    fixes: int
+    complexity: int
+    people: int
+    knows: str = ""
+    knows_share: float = 0.0
+    last_changed: str = ""
 
 
 class Range(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +295,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     findings: list[Finding]
     waivers: list[WaiverResult] = []
     notes: list[str] = []
+    audit: AuditResult | msgspec.UnsetType = msgspec.UNSET
+    hotspots: list[Hotspot] | msgspec.UnsetType = msgspec.UNSET
     timings: Timings = Timings()
 
 

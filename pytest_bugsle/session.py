@@ -67,6 +67,7 @@ class SessionFacts:
             python=sys.executable,
             args=(*_inherited(config), *self.settings.pytest_args),
             no_reach=_why_no_reach(config),
+            what_else=True,
             is_fix=lambda commit: config.hook.pytest_bugsle_is_fix(commit=commit),
             is_linked=lambda fix, test: any(config.hook.pytest_bugsle_link(fix=fix, test=test)),
             change_finding=lambda finding: config.hook.pytest_bugsle_finding(finding=finding) or finding,

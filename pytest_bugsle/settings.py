@@ -19,7 +19,26 @@ if TYPE_CHECKING:
 
 Mode = Literal["block", "warn"]
 UnitChoice = Literal["auto", "commit", "range"]
-ProofChoice = Literal["off", "fix"]
+ProofChoice = Literal["off", "fix", "edits"]
+
+MAINTAINED = (
+    "release/*",
+    "releases/*",
+    "release-*",
+    "stable",
+    "stable/*",
+    "stable-*",
+    "*-stable",
+    "*-maint*",
+    "maint*/*",
+    "support/*",
+    "lts/*",
+    "[0-9]*.[0-9x]*",
+    "v[0-9]*.[0-9x]*",
+    "[0-9]*.x",
+    "*[-_/][0-9]*.x",
+)
+"""Names of branches, without their remote, that projects keep alive beside the main line."""
 
 BUDGET_AT_THE_DESK = 60.0
 BUDGET_IN_CI = 600.0
@@ -43,7 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     unit: UnitChoice = "auto"
     source: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
-    proof: ProofChoice = "fix"
+    proof: ProofChoice | None = None
+    branches: tuple[str, ...] = MAINTAINED
     budget: float | None = None
     timeout: float = 30.0
     copy: tuple[str, ...] = ()
@@ -55,6 +75,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     strict: bool = False
     rules: dict[str, Level] = {}
     waivers: tuple[Waiver, ...] = ()
+
+    def proof_choice(self, *, ci: bool) -> ProofChoice:
+        """Return how far proofs go: edit by edit in CI, where nobody waits, and as a whole at the desk."""
+        if self.proof is not None:
+            return self.proof
+        return "edits" if ci else "fix"
 
     def seconds(self, *, ci: bool) -> float:
         """Return the budget of the whole run in seconds."""
@@ -70,7 +96,9 @@ MEANINGS: Mapping[str, str] = {
     "unit": "`commit`, `range` (teams that squash), or `auto`, which sees it from the mainline's shape",
     "source": "patterns of what is in scope; default: the Python and the package data under pytest's rootdir",
     "tests": "patterns of files that belong to the test side, beside what pytest's configuration says",
-    "proof": "`fix` runs the linked tests without the fix and with it, `off` only looks for links",
+    "proof": "`fix` runs the linked tests without the fix and with it, `edits` also puts each edit of it "
+    "back alone, `off` only looks for links; default `fix`, and `edits` where CI is set",
+    "branches": "patterns of the branches that are maintained beside the main line",
     "budget": "seconds for the whole run; default 60, and 600 where CI is set",
     "timeout": "seconds for one test in a proof",
     "copy": "ignored files that the tests need in the clean copy, such as `.env`",
@@ -90,6 +118,11 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "proof": get_args(ProofChoice),
 }
 _FROM_ENVIRONMENT = ("mode", "base", "unit", "proof", "budget", "timeout", "marker", "tracker", "strict")
+
+
+def is_ci(environ: Mapping[str, str]) -> bool:
+    """Say whether this is a CI run."""
+    return environ.get("CI", "").lower() not in ("", "0", "false")
 
 
 def repository_top(start: Path) -> Path:

@@ -77,8 +77,10 @@ def _toml(value: Any) -> str:
             return f'`"{value}"`'
         case float():
             return f"`{value:g}`"
-        case tuple():
+        case ():
             return "`[]`"
+        case tuple():
+            return "`[" + ", ".join(f'"{item}"' for item in value) + "]`"
         case dict():
             return "`{}`"
     raise AssertionError(value)

@@ -31,7 +31,8 @@ MOST_REPEATED = 30
 
 DISCOVERED = Link(kind="discovered", evidence="it fails without the fix and passes with it")
 
-Side = Literal["before", "after"]
+Side = str
+"""`before`, `after`, or `edit-N`: with the fix, and its edit N put back."""
 Where = Literal["tree", "commit"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_bugsle.store.cache import Cache
 
 _ROOM = "proof"
+_EDITS = "edits"
 _VERSION = 1
 """Raise it when the same evidence may be judged otherwise: kept proofs are then asked again."""
 
@@ -57,6 +59,8 @@ class Terms:
     partial: bool = False
     outcomes: Mapping[str, str] = field(default_factory=dict)
     is_linked: Callable[[FixResult, str], bool] | None = None
+    edits: bool = False
+    """Also put each edit of a proven fix back alone."""
 
 
 @dataclass(slots=True)
@@ -88,6 +92,7 @@ def prove(fixes: Fixes, terms: Terms) -> Proven:
     done = Proven([])
     results: dict[str, FixResult] = {}
     experiments: dict[str, _Experiment] = {}
+    laid_out: dict[str, _Experiment] = {}
     for planned in fixes.planned:
         key = planned.unit.head
         settled = planned.unproven()
@@ -103,12 +108,25 @@ def prove(fixes: Fixes, terms: Terms) -> Proven:
                 if experiment.why
                 else _kept(experiment, terms, done)
             )
+            if not experiment.why:
+                laid_out[key] = experiment
             if settled is None:
                 experiments[key] = experiment
                 continue
         results[key] = settled
+    runs = _runs(surveyor, laid_out, terms)
     if experiments:
-        results.update(_run(surveyor, experiments, terms, done))
+        results.update(_prove_whole(experiments, runs, terms))
+    if terms.edits:
+        proven = {key: e for key, e in laid_out.items() if results[key].status == "proven"}
+        results.update(_prove_edits(proven, results, runs, terms, surveyor.rootdir))
+    done.seconds, done.runs = round(runs.seconds, 3), runs.started
+    if runs.started:
+        if runs.dropped:
+            options = " ".join(sorted(runs.dropped))
+            done.notes.append(
+                f"left out of the proofs, since no plugin of {terms.python} knows it: {options}"
+            )
         done.notes += [f"not copied into the clean copy: {path}" for path in terms.pool.uncopied[:10]]
     done.results = [results[planned.unit.head] for planned in fixes.planned]
     return done
@@ -212,10 +230,8 @@ def _kept(experiment: _Experiment, terms: Terms, done: Proven) -> FixResult | No
     )
 
 
-def _run(
-    surveyor: Surveyor, experiments: Mapping[str, _Experiment], terms: Terms, done: Proven
-) -> dict[str, FixResult]:
-    runs = Runs(
+def _runs(surveyor: Surveyor, experiments: Mapping[str, _Experiment], terms: Terms) -> Runs:
+    return Runs(
         pool=terms.pool,
         python=terms.python,
         user_top=surveyor.repo.top,
@@ -234,15 +250,14 @@ def _run(
         no_reach=terms.no_reach,
         say=terms.say,
     )
+
+
+def _prove_whole(experiments: Mapping[str, _Experiment], runs: Runs, terms: Terms) -> dict[str, FixResult]:
     judges = {
         key: judge(Case(key, tuple(experiment.pairs), experiment.differences[0].added, terms.outcomes))
         for key, experiment in experiments.items()
     }
     proofs = drive(judges, runs, runs.affordable)
-    done.seconds, done.runs = round(runs.seconds, 3), runs.started
-    if runs.dropped:
-        options = " ".join(sorted(runs.dropped))
-        done.notes.append(f"left out of the proofs, since no plugin of {terms.python} knows it: {options}")
     results = {}
     for key, experiment in experiments.items():
         proof = proofs[key]
@@ -255,6 +270,36 @@ def _run(
             with suppress(UnicodeEncodeError):  # a name that is no UTF-8: asked again next time
                 terms.cache.put(_ROOM, experiment.key, msgspec.json.encode(results[key]))
     return results
+
+
+def _prove_edits(
+    proven: Mapping[str, _Experiment],
+    results: Mapping[str, FixResult],
+    runs: Runs,
+    terms: Terms,
+    rootdir: str,
+) -> dict[str, FixResult]:
+    """Put each edit of the proven fixes back alone; no fix may use up the time of those behind it."""
+    from pytest_bugsle.regression.edit_proving import EditProof, decode_judged, encode
+
+    found = {}
+    for number, (key, experiment) in enumerate(proven.items()):
+        fix = results[key]
+        where = fix.judged_at or "tree"
+        pairs = zip(experiment.pairs, experiment.differences, strict=True)
+        pair, difference = next((p, d) for p, d in pairs if p.where == where)
+        room = f"{experiment.key} {where}" if experiment.key else ""
+        judged = decode_judged(terms.cache.get(_EDITS, room) if room else None)
+        now = time.monotonic()
+        runs.deadline = now + (terms.deadline - now) / (len(proven) - number)
+        near = pair.near[0] if pair.near else ()
+        edits = EditProof(fix, where, difference, near, rootdir, runs, terms.timeout)(judged)
+        found[key] = msgspec.structs.replace(fix, edits=edits)
+        if room and (judged.alone or judged.joint):
+            with suppress(UnicodeEncodeError):
+                terms.cache.put(_EDITS, room, encode(judged))
+    runs.deadline = terms.deadline
+    return found
 
 
 def _written_down(experiment: _Experiment, proof: Proof) -> FixResult:

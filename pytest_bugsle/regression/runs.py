@@ -53,7 +53,7 @@ class Runs:
     user_top: Path
     rootdir: str
     inifile: str | None
-    grounds: Mapping[tuple[str, Where, Side], Ground]
+    grounds: dict[tuple[str, Where, Side], Ground]
     timeout: float
     deadline: float
     args: tuple[str, ...]
@@ -77,6 +77,19 @@ class Runs:
             shares = len(groups) - number + (not members[0].repeat)
             run = self._run(members, left / shares)
             answers.update((probe, _share(run, probe.selectors)) for probe in members)
+        return answers
+
+    def in_turn(self, probes: Sequence[Probe], limit: Callable[[Probe], float]) -> dict[Probe, Run]:
+        """Answer probes one by one in their order, each within `limit` seconds, as far as the budget goes."""
+        answers: dict[Probe, Run] = {}
+        for probe in probes:
+            left = self.deadline - time.monotonic()
+            if left < _WORTH_STARTING:
+                break
+            run = self._run([probe], min(left, limit(probe)))
+            if run.ended == "timeout" and limit(probe) > left:
+                break  # cut off by the budget: it was not judged
+            answers[probe] = run
         return answers
 
     def _groups(self, probes: Sequence[Probe]) -> list[list[Probe]]:
@@ -141,7 +154,8 @@ class Runs:
 
     def _lay(self, side: Side, ground: Ground) -> Path:
         """Switch a work tree to the tree wanted. Tests may write into it, so that it is cleaned each time."""
-        return self.pool.checkout(side, ground.tree, ground.commit, copy_extra=self.copy)
+        # All edits take turns in one work tree.
+        return self.pool.checkout(side.partition("-")[0], ground.tree, ground.commit, copy_extra=self.copy)
 
 
 def _weight(probe: Probe) -> int:

@@ -37,6 +37,7 @@ class FileDifference:
     after_path: str | None
     before: bytes | None
     after: bytes | None
+    before_mode: str = "100644"
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,13 @@ class Difference:
             for name in changed_signatures(file.before, file.after):
                 signatures |= {name, name.rpartition(".")[2]}
             if file.before_path is None and file.after_path is not None:
-                modules |= set(self._dotted(file.after_path, tuple(self.sides.listing)))
+                modules |= set(self.dotted(file.after_path, tuple(self.sides.listing)))
         return Added(
             frozenset(names), frozenset(parameters), frozenset(signatures), frozenset(modules), self.changed
         )
 
-    def _dotted(self, path: str, listing: Sequence[str]) -> tuple[str, ...]:
+    def dotted(self, path: str, listing: Sequence[str]) -> tuple[str, ...]:
+        """Return the dotted name by which a path is imported; empty where it is no module."""
         found = module_name(path, listing, self.roots)
         return (found[1],) if found else ()
 
@@ -135,15 +137,15 @@ class Difference:
                 else (file.before_path, file.after_path)
             )
             if path is None and other is not None:
-                absent |= set(self._dotted(other, there))
+                absent |= set(self.dotted(other, there))
         # A package may take the place of a module of the same name: what this side has is not absent.
-        absent -= {name for path in self.changed if path in here for name in self._dotted(path, here)}
+        absent -= {name for path in self.changed if path in here for name in self.dotted(path, here)}
         missing: dict[str, tuple[str, ...]] = {}
         if side == "before":
             for file in self.files:
                 if file.before_path is None or file.after_path is None:
                     continue
-                for name in self._dotted(file.before_path, here):
+                for name in self.dotted(file.before_path, here):
                     missing[name] = added_top_level(file.before, file.after)
         both = tuple(dict.fromkeys((*listing, *self.before_listing)))
         return Ground(
@@ -206,13 +208,14 @@ def _files(edits: Edits, sides: TreeSides, found: Iterable[Change]) -> Iterable[
         after = sides.repo.blob(entry.sha) if entry is not None and entry.mode != "160000" else None
         if path in paired:
             old = edits[paired[path]]
-            yield FileDifference(paired[path], path, old[1] if old else None, after)
+            yield FileDifference(paired[path], path, old[1] if old else None, after, old[0] if old else "")
         elif path not in paired.values():
             yield FileDifference(
                 path if content is not None else None,
                 path if after is not None else None,
                 content[1] if content is not None else None,
                 after,
+                content[0] if content is not None else "",
             )
 
 

@@ -13,7 +13,7 @@ from pytest_bugsle.findings import Finding, Level, make_finding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_bugsle.results import FixResult, Status, TestResult
+    from pytest_bugsle.results import EditResult, FixResult, Status, TestResult
     from pytest_bugsle.waivers import Grant
 
 _RULE_OF: Mapping[Status, str] = {
@@ -52,6 +52,12 @@ def findings_of(
                     waived = f"{rule}: {grant.reason}"
                 continue
             findings.append(_finding(rule, fix, test, policy))
+        open_edits = list(_unguarded(fix))
+        grant = next((g for g in grants if g.covers("BUG105", fix.commits, fix.bugs)), None)
+        if open_edits and grant is not None:
+            used.append(grant)
+        elif fix.status == "proven":
+            findings += [_edit_finding(edit, fix, policy) for edit in open_edits]
         judged.append(msgspec.structs.replace(fix, status="waived", waived=waived) if waived else fix)
     return judged, findings, used
 
@@ -95,6 +101,43 @@ def _finding(rule: str, fix: FixResult, test: TestResult | None, policy: Policy)
         help = f"Follow the reason, then run `bugsle prove {fix.commit[:7]}`."
     return make_finding(
         rule, message, help=help, levels=policy.levels, ci=policy.ci, path=path, line=line, commit=fix.commit
+    )
+
+
+def _unguarded(fix: FixResult) -> Iterator[EditResult]:
+    """Yield the edits that no test notices; of a group that was put back as one, the first.
+
+    A definition or an import that the fix took out only binds a name again: nothing could notice it.
+    """
+    told: set[int] = set()
+    for edit in fix.edits:
+        binds = not edit.code and edit.was.startswith(("def ", "async def ", "class ", "import ", "from "))
+        if edit.guarded is not False or edit.group in told or binds:
+            continue
+        if edit.group is not None:
+            told.add(edit.group)
+        yield edit
+
+
+def _edit_finding(edit: EditResult, fix: FixResult, policy: Policy) -> Finding:
+    code = edit.code.strip() or edit.was.strip()
+    first, _, more = code.partition("\n")
+    quoted = f"“{first.strip()}{' …' if more else ''}”" if first else edit.path
+    what = f"putting back {quoted}" if edit.code.strip() else f"bringing {quoted} back"
+    message = f"no test notices {what} alone, an edit of the fix {fix.commit[:7]} (“{fix.subject}”)"
+    near = ", ".join(_short_name(id) for id in edit.near[:3])
+    told = f"{edit.why}; nearest: {near}" if edit.why else f"run it and pass: {near}"
+    help = "Write a test that needs this edit, or take the edit out" + (f" ({told})." if near else ".")
+    here = fix.judged_at != "commit"
+    return make_finding(
+        "BUG105",
+        message,
+        help=help,
+        levels=policy.levels,
+        ci=policy.ci,
+        path=edit.path,
+        line=edit.line if here else None,
+        commit=fix.commit,
     )
 
 

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_bugsle.report.escape import for_markdown
+from pytest_bugsle.report.history import audit_markdown, hotspots_markdown
 from pytest_bugsle.report.words import (
     VERDICTS,
     asked,
     deciding,
+    edits_line,
     folded,
+    lead_line,
     place,
     plural,
     range_line,
@@ -72,6 +75,16 @@ def render(result: Result, limit: int = LIMIT) -> bytes:
     notes = _Section(
         "remark", ["", "### Waivers and notes", ""], [f"- {_text(remark)}" for remark in remarks]
     )
+    leads = _Section(
+        "lead",
+        ["", "### What else needs a patch?", ""],
+        [
+            f"- {_text(short(fix.commit))}: {_text(lead_line(lead))}"
+            for fix in result.fixes
+            for lead in fix.what_else
+        ],
+    )
+    history = _Section("line", [], [*audit_markdown(result), *hotspots_markdown(result)])
     details = _Section(
         "line",
         ["", "<details>", "<summary>Every commit and test</summary>", ""],
@@ -79,10 +92,14 @@ def render(result: Result, limit: int = LIMIT) -> bytes:
         ["", "</details>"],
     )
     left = limit - _size(top) - 300  # 300: the line that says what was cut
-    for section in (findings, fixes, notes, details):  # the most important first
+    for section in (findings, history, fixes, notes, leads, details):  # the most important first
         left = _keep(section, left)
-    body = "\n".join(top) + "\n" + "".join(section.text() for section in (fixes, findings, notes, details))
-    return (body + _cut(fixes, findings, notes, details)).encode("utf-8")
+    body = (
+        "\n".join(top)
+        + "\n"
+        + "".join(section.text() for section in (history, fixes, findings, leads, notes, details))
+    )
+    return (body + _cut(history, fixes, findings, notes, leads, details)).encode("utf-8")
 
 
 def _size(lines: list[str]) -> int:
@@ -143,6 +160,8 @@ def _details(fix: FixResult) -> Iterator[str]:
     yield f"- {word(fix)} {_text(short(fix.commit))} {_text(fix.subject)}" + (
         f": {_text(reasons)}" if reasons else ""
     )
+    if edits := edits_line(fix):
+        yield f"  - {_text(edits)}"
     for test, more in folded(fix.tests):
         cases = f" (and {plural(more, 'more case')})" if more else ""
         yield f"  - {_text(test.id)}{cases} {_text(sentence(test))}"

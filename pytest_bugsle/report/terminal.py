@@ -10,7 +10,9 @@ from pytest_bugsle.report.words import (
     Fold,
     asked,
     deciding,
+    edits_line,
     folded,
+    lead_line,
     place,
     plural,
     range_line,
@@ -34,6 +36,9 @@ Style = Literal["green", "red", "yellow", "dim"]
 MOST_TESTS = 30
 MOST_FIXES = 100
 MOST_FINDINGS = 100
+#: How many of the places that may need a patch too stand under a fix; what is weaker than this is left out.
+MOST_LEADS = 3
+WEAKEST_LEAD = 0.2
 #: No line is longer than this many characters: a subject may be a megabyte.
 MOST_TEXT = 1000
 _COLUMN = 12
@@ -126,6 +131,45 @@ def _fix(fix: FixResult, *, everything: bool) -> Iterator[Line]:
             yield from _test_in_full(test)
     elif fix.status not in _REASONED - {"undecided"}:
         yield from _tests_in_short(deciding(fix))
+    yield from _beyond(fix, everything=everything)
+
+
+def _beyond(fix: FixResult, *, everything: bool) -> Iterator[Line]:
+    """Yield what putting back its edits showed, and where else a patch may be needed."""
+    if edits := edits_line(fix):
+        yield _line(_INDENT + edits, "yellow" if any(e.guarded is False for e in fix.edits) else None)
+    leads = [lead for lead in fix.what_else if lead.kind != "edit"]  # a finding says it
+    shown = leads if everything else [lead for lead in leads if lead.confidence >= WEAKEST_LEAD][:MOST_LEADS]
+    for lead in shown:
+        yield _line(f"{_INDENT}what else? {lead_line(lead)}", "yellow" if lead.proven else None)
+    if len(leads) > len(shown):
+        more = plural(len(leads) - len(shown), "more place")
+        yield _line(f"{_INDENT}{more}: `bugsle what-else {short(fix.commit)}`", "dim")
+
+
+def what_else_lines(result: Result, verbosity: int = 0) -> list[Line]:
+    """Return the lines of `bugsle what-else`: each fix with its whole list, in rank order."""
+    report: list[Line] = []
+    for fix in result.fixes:
+        if not asked(fix):
+            continue
+        report.append(_line(f"{short(fix.commit)} {fix.subject}", _STYLES.get(fix.status)))
+        if edits := edits_line(fix):
+            report.append(_line(f"  {edits}"))
+        if not fix.what_else:
+            report.append(_line("  nothing else was found that looks as if it needs a patch", "dim"))
+        for number, lead in enumerate(fix.what_else, 1):
+            report.append(_line(f"{number:>3}. {lead_line(lead)}", "yellow" if lead.proven else None))
+            if lead.code:
+                report.append(_line(f"       {lead.code}", "dim"))
+            if lead.command and verbosity >= 0:
+                report.append(_line(f"       $ {lead.command}", "dim"))
+    report += [_line(f"note: {note}", "yellow") for note in result.notes]
+    if not report:
+        report.append(_line(f"{range_line(result)}: no fix to look at", "dim"))
+    for finding in sorted_findings(result):
+        report.extend(_finding(finding))
+    return report
 
 
 def _judged(fix: FixResult) -> str:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_bugsle.findings import Finding
-    from pytest_bugsle.results import FixResult, Range, Reach, Result, TestResult, WaiverResult
+    from pytest_bugsle.results import FixResult, Lead, Range, Reach, Result, TestResult, WaiverResult
 
 WORDS: Mapping[str, str] = {
     "proven": "PROVEN",
@@ -182,6 +182,32 @@ def deciding(fix: FixResult) -> list[TestResult]:
     """Return the tests that earned the fix its status; all of them where none did."""
     tests = [test for test in fix.tests if test.shows == fix.status] if fix.status else []
     return tests or list(fix.tests)
+
+
+def edits_line(fix: FixResult) -> str:
+    """Return what putting each edit back alone showed; empty where that was not asked."""
+    if not fix.edits:
+        return ""
+    unnoticed = sum(edit.guarded is False for edit in fix.edits)
+    open_ = sum(edit.guarded is None for edit in fix.edits)
+    text = f"{len(fix.edits) - unnoticed - open_} of {plural(len(fix.edits), 'edit')} noticed when put back alone"
+    text += f", {unnoticed} not" if unnoticed else ""
+    return text + (f", {open_} not judged" if open_ else "")
+
+
+def lead_place(lead: Lead) -> str:
+    """Return where a lead points: a branch, `path:line`, or `path`."""
+    if lead.branch is not None and lead.path is None:
+        return lead.branch
+    where = lead.path or ""
+    where += f":{lead.line}" if lead.line is not None else ""
+    return f"{where} on {lead.branch}" if lead.branch is not None else where
+
+
+def lead_line(lead: Lead) -> str:
+    """Return one line on a place that may need a patch too."""
+    sure = "shown" if lead.proven else f"{lead.confidence:.0%}"
+    return f"{lead.kind} ({sure}) {lead_place(lead)}: {lead.evidence}"
 
 
 def waiver_line(waiver: WaiverResult) -> str:

@@ -16,7 +16,7 @@ _FRAMES = 60
 _MESSAGE = 500
 _CANNOT_IMPORT = re.compile(r"cannot import name '([^']+)' from (?:partially initialized module )?'([^']+)'")
 _NO_ATTRIBUTE = re.compile(r"'?([\w.]+)'? (?:object )?has no attribute '([^']+)'")
-_NO_NAME = re.compile(r"name '([^']+)' is not defined")
+_NO_NAME = re.compile(r"(?:^|\s)(?:name|local variable|free variable) '([^']+)'")
 _SIGNATURE = (
     re.compile(r"([\w.<>]+)\(\) got an unexpected keyword argument '([^']+)'"),
     re.compile(r"([\w.<>]+)\(\) missing \d+ required [\w-]+ arguments?: '([^']+)'"),
