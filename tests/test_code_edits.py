@@ -271,6 +271,45 @@ def test_a_block_with_more_clauses_around_old_statements() -> None:
     assert split(old + "    d()\n", new) == [("if x:\n    c()\nelse:\n    ...", ""), ("b(1)", "b()")]
 
 
+def test_a_block_that_was_taken_away() -> None:
+    """It comes back around its statements, beside and behind what else comes back there."""
+    old = """
+        def f():
+            n = None
+            if m:
+                a()
+                b()
+                q()
+            else:
+                z()
+            c()
+        """
+    new = """
+        def f():
+            a()
+            b()
+            c(1)
+        """
+    assert split(old, new) == [
+        ("", "n = None"),
+        ("", "if m:\n    ...\nelse:\n    z()"),
+        ("", "q()"),
+        ("c(1)", "c()"),
+    ]
+
+
+def test_a_block_that_cannot_come_off_alone() -> None:
+    """Where lines would have to come back at two indentations, the block is one edit; others stay apart."""
+    old = "def f():\n    a(1)\n    for x in y:\n        c()\n    b(2)\n    d()\n"
+    new = "def f():\n    with lock:\n        a(1)\n        b(2)\n    d(1)\n"
+    whole = ("with lock:\n    a(1)\n    b(2)", "a(1)\nfor x in y:\n    c()\nb(2)")
+    assert split(old, new) == [whole, ("d(1)", "d()")]
+    old = "def f():\n    a(1)\n    if q:\n        b(2)\n        for x in y:\n            c()\n    d()\n"
+    new = "def f():\n    with lock:\n        a(1)\n        if q:\n            b(2)\n    d(1)\n"
+    found = split(old, new)
+    assert [was for _, was in found] == ["a(1)\nif q:\n    b(2)\n    for x in y:\n        c()", "d()"]
+
+
 def test_a_block_around_a_statement_that_became_longer() -> None:
     """Inner statements over several lines can be taken out while their block comes off."""
     old = "def f():\n    a(1, 2)\n    b(3, 4)\n"
@@ -367,6 +406,7 @@ def test_fields_of_a_data_class() -> None:
             b"if TYPE_CHECKING:\n    import a\nelse:\n    b = 2\n    c = 3\n",
         ),
         (b"global x\nx = 1\n", b"global x\nx = 2\n"),
+        (b"if a: x = 1\n", b"global x\n"),
         (
             b"def f():\n    def g():\n        return 1\n",
             b"def f():\n    x = 1\n    def g():\n        nonlocal x\n        return 1\n",
@@ -465,9 +505,9 @@ def test_huge_and_deep_texts() -> None:
 
 def test_many_changes_of_one_statement_stay_affordable() -> None:
     """In a function so long that each change cannot be looked at alone, neighbours share an edit."""
-    old = "def f():\n" + "".join(f"    x{n} = g({n}, a, b)\n" for n in range(3000))
+    old = "def f():\n" + "".join(f"    x{n} = g({n}, a, b)\n" for n in range(1500))
     found = edits_of(old.encode(), old.replace("a, b", "a").encode())
-    assert 1 < len(found) < 3000
+    assert 1 < len(found) < 1500
     assert same_code(old.encode(), put_back(old.replace("a, b", "a").encode(), found))
 
 
@@ -614,7 +654,7 @@ class Writer:
                 lines[at] = line.replace(", ", ", zz, ", 1).replace("if ", "if zz and ")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.randoms(use_true_random=True), st.booleans(), st.sampled_from(["\n", "\r\n"]))
 def test_random_programs(chance: random.Random, unrelated: bool, newline: str) -> None:
     """For any two programs, all edits together give the old one, and each alone is sound."""

@@ -279,9 +279,11 @@ def test_a_test_that_is_no_guard_may_notice_an_edit(tmp_path: Path) -> None:
 
 def test_comments_docstrings_annotations_and_formatting_are_no_edits(tmp_path: Path) -> None:
     """Only what runs can be put back."""
-    repo = Repo(
-        tmp_path / "p", start={"src/pkg/a.py": "def f(n):\n    return n + 2\n\n\ndef g(x): return x\n"}
-    )
+    start = {
+        "src/pkg/a.py": "def f(n):\n    return n + 2\n\n\ndef g(x): return x\n",
+        "src/pkg/b.py": "B = 1\n",
+    }
+    repo = Repo(tmp_path / "p", start=start)
     repo.commit(
         "fix: one too much",
         {
@@ -297,6 +299,7 @@ def test_comments_docstrings_annotations_and_formatting_are_no_edits(tmp_path: P
                 def g(x):
                     return x
             ''',
+            "src/pkg/b.py": "# the first one\nB: int = 1\n",
             "tests/test_a.py": "from pkg.a import f\n\n\ndef test_f():\n    assert f(1) == 2\n",
         },
     )

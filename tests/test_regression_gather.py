@@ -69,3 +69,29 @@ def test_a_message_that_speaks_of_no_fix_needs_no_tree(tmp_path: Path) -> None:
         units = surveyor.units(commits, sides, base=commits[0].parents[0], head=commits[0].sha)  # type: ignore[arg-type]  # counts
     assert [unit.judgement.answer for unit in units] == ["no"]
     assert asked == []
+
+
+@pytest.mark.parametrize("greps", [0, 1000])
+def test_who_imports_a_module_is_told_alike_by_many_greps_and_by_one_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, greps: int
+) -> None:
+    """Helpers of tests, in all the ways in which they can be imported; a word in a string imports nothing."""
+    monkeypatch.setattr("pytest_bugsle.regression.gather._GREPS", greps)
+    files = {f"tests/support/part_{n}.py": f"VALUE = {n}\n" for n in range(5)}
+    files |= {
+        "tests/support/__init__.py": "",
+        "tests/test_a.py": "from tests.support import (\n    part_0,\n    part_1 as one,\n)\n\n\ndef test_a():\n    pass\n",
+        "tests/test_b.py": "import tests.support.part_2\n\n\ndef test_b():\n    pass\n",
+        "src/pkg/product.py": "from tests.support.part_3 import VALUE\n",
+        "src/pkg/other.py": "'''import tests.support.part_4'''\nNAME = 'part_4'\n",
+        "src/pkg/helper.py": "X = 1\n",
+    }
+    repo = Repo(tmp_path / "p", start={**files})
+    repository = Repository.open(repo.top)
+    surveyor = Surveyor(repository, read_configuration(repo.top, repo.top), Settings())
+    tree = surveyor.ground(repository.tree_of(repo.start))
+    sides = {path.rpartition("/")[2]: tree.side(path) for path in files}
+    repository.close()
+    assert sides["part_3.py"] == "source", "product code imports it"
+    assert {sides[f"part_{n}.py"] for n in (0, 1, 2, 4)} == {"test"}
+    assert (sides["product.py"], sides["test_a.py"]) == ("source", "test")

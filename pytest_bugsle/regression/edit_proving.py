@@ -67,12 +67,12 @@ def reversals_of(difference: Difference) -> list[Reversal]:
         path = file.after_path or file.before_path or ""
         edits: tuple[Edit, ...] = ()
         if file.after_path is not None and path.endswith(".py"):
-            edits = edits_of(file.before or b"", file.after or b"")
+            found_edits = edits_of(file.before or b"", file.after or b"")
+            edits = tuple(edit for edit in found_edits if not edit.moved)  # no test need notice a move
         moved = None not in (file.before_path, file.after_path) and file.before_path != file.after_path
-        if moved or not edits:
-            names = _module_names(difference, path)
-            if moved or file.before != file.after:
-                add(file, None, Piece(0, path, 1, defines=names), renames=moved)
+        comes_or_goes = None in (file.before_path, file.after_path)
+        if moved or (not edits and (comes_or_goes or not path.endswith(".py"))):
+            add(file, None, Piece(0, path, 1, defines=_module_names(difference, path)), renames=moved)
         measured = _Measured(file.after or b"") if edits else None
         for edit in edits:
             lines = measured.of(edit) if measured else frozenset()
