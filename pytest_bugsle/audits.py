@@ -377,7 +377,9 @@ def _shown(found: Audit) -> Result:
         guards=found.guards,
     )
     unsure = any(finding.rule == "BUG104" and finding.level != "info" for finding in result.findings)
-    unsure = unsure or (plan.request.settings.strict and result.counts.undecided > 0)
+    unsure = (
+        unsure or plan.trouble is not None or (plan.request.settings.strict and result.counts.undecided > 0)
+    )
     return msgspec.structs.replace(
         result, audit=shown, verdict=gate.verdict_of(result.findings, undecided=unsure)
     )

@@ -78,8 +78,13 @@ def write_baseline(found: Audit) -> None:
             guards[unit.head] = known
     found.guards = tried(found, list(guards.values()))
     assert found.path is not None
-    found.ledger = baseline.rewritten(old, found.results(), guards, found.guards, found.covered())
+    covered = found.covered() | _gone(found, found.covered())
+    found.ledger = baseline.rewritten(old, found.results(), guards, found.guards, covered)
     ledger.write(found.path, found.ledger)
+    if found.repo.run("check-ignore", "--", found.book, ok=(0, 1)):
+        plan.notes.append(
+            f"git ignores {found.book}, so that nobody else will see it: take .bugsle out of .gitignore"
+        )
     plan.notes.append(f"written: {found.book}, {baseline.summary(found.ledger)}")
     lost = sum(guard.state == "weakened" for guard in found.guards)
     if lost:
@@ -109,9 +114,14 @@ def paid(found: Audit) -> list[str]:
     if found.ledger is None:
         return []
     covered = found.covered()
-    strangers = found.ledger.debt.keys() - covered
-    gone = {commit for commit in strangers if found.repo.resolve(commit) is None}
-    return baseline.paid(found.ledger, found.judged.values(), covered, gone)
+    return baseline.paid(found.ledger, found.judged.values(), covered, _gone(found, covered))
+
+
+def _gone(found: Audit, covered: set[str]) -> set[str]:
+    """Return the debt whose commits this repository has no more; a shallow clone knows nothing of that."""
+    if found.ledger is None or found.repo.is_shallow():
+        return set()
+    return {commit for commit in found.ledger.debt.keys() - covered if found.repo.resolve(commit) is None}
 
 
 def guarded(found: Audit) -> Result:
@@ -140,8 +150,11 @@ def guarded(found: Audit) -> Result:
         used += [grant] if grant is not None else []
         findings += [finding] if grant is None else []
     states = [guard.state for guard in found.guards]
-    if "undecided" in states and not {"held", "weakened"} & set(states):
-        why = next(guard.why for guard in found.guards if guard.state == "undecided")
+    if not states:
+        plan.notes.append(f"{found.book} lists no guard: bugsle audit --write-baseline")
+    if states and not {"held", "weakened"} & set(states):
+        open_ = [guard.why for guard in found.guards if guard.state == "undecided"]
+        why = open_[0] if open_ else found.guards[0].why
         text = f"0 of {len(states)} guards could be tried: {why or 'no reason given'}"
         findings.append(make_finding("BUG001", text, levels=policy.levels, ci=policy.ci))
     findings = [finding for finding in findings if finding.level != "off"]

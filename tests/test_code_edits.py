@@ -271,6 +271,25 @@ def test_a_block_with_more_clauses_around_old_statements() -> None:
     assert split(old + "    d()\n", new) == [("if x:\n    c()\nelse:\n    ...", ""), ("b(1)", "b()")]
 
 
+def test_two_blocks_around_two_statements() -> None:
+    """Each new block finds its own statements, however alike they are."""
+    old = "".join(
+        f"if name in {it}.data:\n    found = {it}.data[name]\n    kind = found\n" for it in ("ours", "theirs")
+    )
+    new = "".join(
+        f"for one in {it}.mro:\n    if name in one.data:\n        found = one.data[name]\n        kind = found\n"
+        for it in ("ours", "theirs")
+    )
+    assert [code for code, _ in split(old, new)] == [
+        "for one in ours.mro:\n    ...",
+        "if name in one.data:",
+        "found = one.data[name]",
+        "for one in theirs.mro:\n    ...",
+        "if name in one.data:",
+        "found = one.data[name]",
+    ]
+
+
 def test_a_block_that_was_taken_away() -> None:
     """It comes back around its statements, beside and behind what else comes back there."""
     old = """
@@ -395,6 +414,7 @@ def test_fields_of_a_data_class() -> None:
             b"# coding: iso2022_jp\nx = '\x1b$B%=\x1b(B'; y = 1\n",
             b"# coding: iso2022_jp\nx = '\x1b$B%=\x1b(B'; y = 2\n",
         ),
+        (b"#\xe9\nx = 1  # \xe9\ny = 1\n", b"#\xe9\nx = [1, 2]  # \xe9\ny = 2\nif x: z()  # \xe9"),
         (b"x = '\xc3\xa9'\ny = 1\n", b"# coding: ascii\ny = 1\n"),
         (b"", b"x = 1"),
         (b"x = 1", b""),
@@ -407,6 +427,7 @@ def test_fields_of_a_data_class() -> None:
         ),
         (b"global x\nx = 1\n", b"global x\nx = 2\n"),
         (b"if a: x = 1\n", b"global x\n"),
+        (b"if a: x = 1\n", b"try:\n    global x\nfinally:\n    y()\n"),
         (
             b"def f():\n    def g():\n        return 1\n",
             b"def f():\n    x = 1\n    def g():\n        nonlocal x\n        return 1\n",
@@ -453,6 +474,14 @@ def test_the_rest_of_the_file_stays_byte_for_byte() -> None:
     alone = put_back(new, [edit])
     assert alone.startswith(head) and alone.endswith(tail)
     assert len(alone) - len(head) - len(tail) < 4
+
+
+def test_global_outside_of_functions() -> None:
+    """It may forbid what stands before it: such edits are joined, others stay apart."""
+    old = "if a: x = 1\ny = 1\n"
+    new = "z = 1\ny = 2\nif b:\n    global x\n    x = 3\n"
+    joined = ("if b:\n    global x\n    x = 3", "if a: x = 1")
+    assert split(old, new) == [("z = 1", ""), ("y = 2", "y = 1"), joined]
 
 
 def test_what_cannot_stand_alone_is_joined() -> None:

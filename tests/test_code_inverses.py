@@ -324,3 +324,17 @@ def test_any_bytes_are_no_crash(old: bytes, new: bytes, python: bool) -> None:
     text, applied = put_all(new, inverses)
     assert all(applied)
     assert not inverses or text == old or same_code(text, old)
+
+
+def test_a_rewritten_method_is_not_looked_for_in_another_class() -> None:
+    """`serialize` of another class may read the same: the bug was never there."""
+    old = b"class A:\n    def serialize(self, value):\n        return str(value)\n"
+    new = old.replace(
+        b"        return", b"        if value is None:\n            return None\n        return"
+    )
+    (inverse,) = inverses_of(old, new)
+    other = new.replace(b"class A", b"class B")
+    rewritten = old.replace(b"return str(value)", b"return None if value is None else str(value)")
+    assert put_inverse(rewritten + b"\n\n" + other, inverse) is None
+    moved = put_inverse(other, inverse)
+    assert moved is not None, "where the class itself is gone, its method may have moved"

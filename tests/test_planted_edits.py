@@ -459,3 +459,104 @@ def test_a_waiver_lifts_the_finding_and_not_the_evidence(tmp_path: Path) -> None
     assert verdicts(said) == {"x = 2": False, "return 1": True}
     assert said.rules() == []
     assert [waiver["state"] for waiver in said.report["waivers"]] == ["used"]
+
+
+HIDDEN = {
+    "at import": (
+        """
+        def build():
+            return {"a": 2}
+
+        TABLE = build()
+
+        def get(key):
+            return TABLE[key] + 1
+        """,
+        {'{"a": 2}': '{"a": 1}', "TABLE[key] + 1": "TABLE[key]"},
+        """
+        from pkg import a
+
+        def test_get():
+            assert a.get("a") == 1
+        """,
+    ),
+    "in a fixture": (
+        """
+        def kind():
+            return "wrong"
+
+        def size():
+            return 0
+        """,
+        {'"wrong"': '"right"', "return 0": "return 1"},
+        """
+        import pytest
+        from pkg import a
+
+        @pytest.fixture(scope="module")
+        def made():
+            return a.kind()
+
+        def test_size(made):
+            assert a.size() == 1
+
+        def test_kind(made):
+            assert made == "right"
+        """,
+    ),
+    "in another process": (
+        """
+        import sys
+
+        def name():
+            return "wrong"
+
+        def size():
+            return 0
+
+        if __name__ == "__main__":
+            print(name())
+        """,
+        {'"wrong"': '"right"', "return 0": "return 1"},
+        """
+        import subprocess, sys
+        from pkg import a
+
+        def test_both():
+            assert a.size() == 1
+            done = subprocess.run([sys.executable, "-m", "pkg.a"], capture_output=True, text=True)
+            assert done.stdout.strip() == "right"
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize("where", list(HIDDEN))
+def test_what_nobody_saw_a_test_run_is_tried_before_it_is_called_unguarded(
+    tmp_path: Path, where: str
+) -> None:
+    """Code that runs at import, in a shared fixture or in a child process is nobody's by measurement."""
+    wrong, mended, test = HIDDEN[where]
+    repo = Repo(tmp_path / "p", start={"src/pkg/a.py": wrong})
+    text = repo.read("src/pkg/a.py")
+    for old, new in mended.items():
+        assert old in text
+        text = text.replace(old, new)
+    repo.commit("fix: both halves", {"src/pkg/a.py": text.encode(), "tests/test_a.py": test})
+    said = proven(repo)
+    assert [edit["guarded"] for edit in edits(said)] == [True, True], said.out
+    assert is_thrifty(said)
+
+
+def test_a_name_that_old_code_misses_was_the_bug(tmp_path: Path) -> None:
+    """The import is all of the fix: without it the code that needs it fails, as it did before."""
+    repo = Repo(tmp_path / "p", start={"src/pkg/a.py": "def f(text):\n    return re.sub('x', '', text)\n"})
+    repo.commit(
+        "fix: NameError in f",
+        {
+            "src/pkg/a.py": "import re\n\n\ndef f(text):\n    return re.sub('x', '', text)\n",
+            "tests/test_a.py": "from pkg.a import f\n\n\ndef test_f():\n    assert f('ax') == 'a'\n",
+        },
+    )
+    (edit,) = edits(proven(repo))
+    assert (edit["guarded"], edit["group"], edit["by"]) == (True, None, ["tests/test_a.py::test_f"])

@@ -11,6 +11,7 @@ from fix_views import fix_view, proven, surveyor_of, view_of
 from git_sandbox import fingerprint
 from repositories import Repo
 
+from pytest_bugsle.git.repository import Repository
 from pytest_bugsle.regression.branches import Branch, branches, command, maintained, state, try_on
 from pytest_bugsle.store.cache import Cache
 
@@ -304,21 +305,38 @@ def test_a_shallow_history_leaves_content_to_decide(story: Story, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["release/$(touch x)", "release/a;b", "release/'q'", "release/é"])
-def test_a_command_is_safe_to_paste(name: str) -> None:
+def test_a_command_is_safe_to_paste(story: Story, name: str) -> None:
     """Branch names are written by strangers."""
     branch = Branch(name, f"refs/heads/{name}", "1" * 40, 0, name)
-    said = command(branch, "2" * 40)
+    said = command(Repository.open(story.repo.top), branch, [story.repo.sha()])
     script = said.replace("git switch", "printf %s\\\\n").partition(" && ")[0]
     assert (
         subprocess.run(["sh", "-c", script], capture_output=True, check=True).stdout.decode() == f"{name}\n"
     )
 
 
-def test_a_name_that_looks_like_an_option_is_switched_to_by_commit() -> None:
+def test_a_name_that_looks_like_an_option_is_switched_to_by_commit(story: Story) -> None:
     """`git switch -x` would be an option."""
-    assert command(Branch("-x", "refs/heads/-x", "1" * 40, 0, "-x"), "2" * 40).startswith(
-        "git switch --detach 111111111111 && "
-    )
+    branch = Branch("-x", "refs/heads/-x", "1" * 40, 0, "-x")
+    said = command(Repository.open(story.repo.top), branch, [story.repo.sha()])
+    assert said.startswith("git switch --detach 111111111111 && git cherry-pick -x ")
+
+
+def test_all_commits_of_a_fix_are_picked_oldest_first_and_a_merge_against_its_first_parent(
+    story: Story,
+) -> None:
+    """Else half of the fix is picked, or git refuses."""
+    branch = Branch("release/1", "refs/heads/release/1", "1" * 40, 0, "release/1")
+    repository = Repository.open(story.repo.top)
+    first, second = story.repo.commit("one", {"a": "1"}), story.repo.commit("two", {"a": "2"})
+    said = command(repository, branch, [second, first])
+    assert said == f"git switch release/1 && git cherry-pick -x {first[:12]} {second[:12]}"
+    story.repo.branch("topic", first)
+    story.repo.commit("three", {"b": "3"})
+    story.repo.switch("main")
+    merge = story.repo.merge("topic", "merge")
+    assert command(repository, branch, [merge]).endswith(f"git cherry-pick -x -m 1 {merge[:12]}")
+    repository.close()
 
 
 def test_an_uncommitted_fix_has_nothing_to_pick(story: Story) -> None:
@@ -326,7 +344,8 @@ def test_an_uncommitted_fix_has_nothing_to_pick(story: Story) -> None:
     story.branch("release/1")
     repo = story.repo
     fix = story.fix()
-    view = replace(fix_view(repo.top), commit=repo.git("rev-parse", f"{fix}^{{tree}}"))
+    tree = repo.git("rev-parse", f"{fix}^{{tree}}")
+    view = replace(fix_view(repo.top), commit=tree, commits=(tree,))
     (lead,) = branches(view, story.found().values())
     assert (lead.branch, lead.code, lead.command) == ("release/1", WRONG, "")
 

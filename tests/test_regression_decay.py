@@ -14,6 +14,7 @@ from pytest_bugsle.code.inverses import Inverse
 from pytest_bugsle.git.log import read_log
 from pytest_bugsle.git.pool import Pool
 from pytest_bugsle.git.repository import Repository
+from pytest_bugsle.regression.culprits import first_of
 from pytest_bugsle.regression.decay import guard_of, try_guards
 from pytest_bugsle.regression.gather import Surveyor
 from pytest_bugsle.regression.ledger import Guard, Ledger, PutBack, parse, text
@@ -475,3 +476,12 @@ def test_many_guards_share_the_side_with_the_fix(bench: Bench, held: Guard) -> N
 def test_nothing_to_try_is_nothing_to_do(bench: Bench) -> None:
     """An empty ledger starts no process."""
     assert bench.tried() == []
+
+
+def test_the_newest_change_that_weakened_a_test_is_found_among_several() -> None:
+    """Weakened, restored and weakened again: what was undone since did not do it."""
+    noticed = [False, True, False, True]
+    assert first_of(4, lambda index: noticed[index]) == 1
+    assert first_of(40, lambda index: index >= 29) == 29
+    assert first_of(3, lambda index: False) == 3
+    assert first_of(3, lambda index: None) is None

@@ -159,7 +159,7 @@ def test_an_edit_that_no_test_runs_needs_no_run() -> None:
 
 def test_the_tests_that_run_an_edit_are_asked_guards_first_and_the_quickest_first() -> None:
     """A test that runs other lines is not."""
-    piece = Piece(0, "pkg/a.py", 3, frozenset({3, 4}))
+    piece = Piece(0, "pkg/a.py", 3, measured=frozenset({3, 4}))
     slow, quick = (
         witness("t.py::slow", guard=False, ran=(3,), seconds=2),
         witness("t.py::quick", guard=False, ran=(4,)),
@@ -172,13 +172,16 @@ def test_the_tests_that_run_an_edit_are_asked_guards_first_and_the_quickest_firs
 
 def test_a_guard_that_runs_other_lines_of_the_fix_is_not_asked() -> None:
     """It was measured, and does not run this edit."""
-    assert witnesses_of(Piece(0, "pkg/a.py", 3, frozenset({3})), [witness(ran=(9,))], measured=True) == ()
+    assert (
+        witnesses_of(Piece(0, "pkg/a.py", 3, measured=frozenset({3})), [witness(ran=(9,))], measured=True)
+        == ()
+    )
 
 
 def test_a_guard_whose_process_recorded_nothing_is_asked_for_every_edit() -> None:
     """It works in a child of its own, which nobody measured."""
     blind = witness()
-    piece = Piece(0, "pkg/a.py", 3, frozenset({3}))
+    piece = Piece(0, "pkg/a.py", 3, measured=frozenset({3}))
     seen = witness("t.py::b", ran=(3,))
     found = witnesses_of(piece, [blind, seen], measured=True)
     assert {w.id for w in found} == {blind.id, seen.id}
@@ -190,14 +193,16 @@ def test_where_nobody_can_say_who_runs_an_edit_all_guards_are_asked(
 ) -> None:
     """An edit at import time, a deletion, or no measurement at all."""
     other = witness("t.py::other", guard=False, ran=(9,))
-    assert witnesses_of(Piece(0, "pkg/a.py", 3, lines), [witness(), other], measured=measured) == (witness(),)
+    assert witnesses_of(Piece(0, "pkg/a.py", 3, measured=lines), [witness(), other], measured=measured) == (
+        witness(),
+    )
 
 
 def test_all_guards_and_few_others_are_asked() -> None:
     """One edit must not run the whole suite."""
     guards = [witness(f"t.py::g{n}", ran=(3,)) for n in range(30)]
     others = [witness(f"t.py::o{n}", guard=False, ran=(3,)) for n in range(50)]
-    found = witnesses_of(Piece(0, "pkg/a.py", 3, frozenset({3})), [*others, *guards], measured=True)
+    found = witnesses_of(Piece(0, "pkg/a.py", 3, measured=frozenset({3})), [*others, *guards], measured=True)
     assert len(found) == 30 + MOST_OTHERS
     assert all(w.guard for w in found[:30])
 
@@ -208,25 +213,74 @@ OTHER = Piece(2, "pkg/b.py", 4, defines=frozenset({"limit"}), uses=frozenset({"x
 CALL = Piece(3, "pkg/c.py", 4, uses=frozenset({"limit", "re"}))
 
 
+def missing(*names: str, variable: bool = False) -> Shown:
+    """Make what an edit showed that stumbled over names."""
+    return Shown(None, missing=frozenset(names), unbound=frozenset(names if variable else ()))
+
+
 def test_an_import_joins_its_use() -> None:
     """Definition and use are one group."""
-    assert groups_of([IMPORT, USE, OTHER], {0: {"re"}}) == (frozenset({0, 1}),)
+    assert groups_of([IMPORT, USE, OTHER], {0: missing("re", variable=True)}) == (frozenset({0, 1}),)
 
 
 def test_a_call_joins_the_signature_that_it_needs() -> None:
     """Whichever of the two stumbles."""
-    assert groups_of([OTHER, CALL], {3: {"limit"}}) == (frozenset({2, 3}),)
-    assert groups_of([OTHER, CALL], {2: {"limit"}}) == (frozenset({2, 3}),)
+    assert groups_of([OTHER, CALL], {3: missing("limit")}) == (frozenset({2, 3}),)
+    assert groups_of([OTHER, CALL], {2: missing("limit")}) == (frozenset({2, 3}),)
 
 
 def test_groups_with_a_common_edit_are_one() -> None:
     """Else the second would stumble over the first."""
-    assert groups_of([IMPORT, USE, OTHER, CALL], {0: {"re"}, 2: {"limit"}}) == (frozenset({0, 1, 2, 3}),)
+    found = groups_of([IMPORT, USE, OTHER, CALL], {0: missing("re"), 2: missing("limit")})
+    assert found == (frozenset({0, 1, 2, 3}),)
 
 
 def test_an_edit_that_only_tests_use_is_no_group() -> None:
     """It stays undecided: the test only misses the new name."""
-    assert groups_of([IMPORT, OTHER], {0: {"re"}}) == ()
+    assert groups_of([IMPORT, OTHER], {0: missing("re")}) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "scope", "joined"),
+    [("a.py", "f", True), ("a.py", "", True), ("a.py", "g", False), ("b.py", "f", False)],
+)
+def test_a_variable_of_one_function_is_not_that_of_another(path: str, scope: str, joined: bool) -> None:
+    """`key` in two functions is two things; an attribute of the same name would be one."""
+    one = Piece(0, "a.py", 2, "f", defines=frozenset({"key"}))
+    other = Piece(1, path, 2, scope, uses=frozenset({"key"}))
+    assert bool(groups_of([one, other], {0: missing("key", variable=True)})) is joined
+    assert bool(groups_of([one, other], {0: missing("key")}))
+
+
+def asked_twice(first: Run, second: Run, *tests: Witness) -> Shown:
+    """Judge an edit, with what the test does in each of two runs."""
+    judging = judge(Probe("f", "tree", "edit-1", frozenset()), tests, frozenset(), ())
+    (probe,) = next(judging)
+    found: Shown
+    try:
+        (again,) = judging.send({probe: first})
+        assert again.repeat == 1
+        judging.send({again: second})
+    except StopIteration as end:
+        found = end.value
+    return found
+
+
+def test_a_test_that_is_no_guard_has_to_notice_twice() -> None:
+    """Guards were seen to be steady; of others nobody knows."""
+    near = witness(guard=False)
+    red = run("failed", error())
+    assert asked_twice(red, red, near) == Shown(True, by=(GUARD,))
+    flaky = asked_twice(red, run(), near)
+    assert (flaky.guarded, flaky.why) == (None, f"{GUARD} is flaky")
+    assert asked_twice(red, run(), witness()) == Shown(True, by=(GUARD,)), "a guard is asked once"
+
+
+def test_a_name_that_older_code_of_the_fixed_file_misses_is_told_apart_from_one_that_a_test_misses() -> None:
+    """The first was the bug, the second shows only that something new exists."""
+    inside = shown(run("failed", error("NameError", "re", in_changed=True)), ("re",))
+    assert (inside.by, inside.unbound) == ((GUARD,), frozenset({"re"}))
+    assert shown(run("failed", error("AttributeError", "re")), ("re",)).by == ()
 
 
 @given(
@@ -236,14 +290,14 @@ def test_an_edit_that_only_tests_use_is_no_group() -> None:
     st.dictionaries(st.integers(0, 7), st.frozensets(st.sampled_from("abcd"), min_size=1), max_size=8),
 )
 def test_groups_never_overlap_and_hold_every_user(
-    names: list[tuple[frozenset[str], frozenset[str]]], missing: dict[int, frozenset[str]]
+    names: list[tuple[frozenset[str], frozenset[str]]], stumbled: dict[int, frozenset[str]]
 ) -> None:
     """A partition: at most one group a piece, and definition and use are together."""
     pieces = [Piece(n, "a.py", n, defines=d, uses=u) for n, (d, u) in enumerate(names)]
-    missing = {n: found for n, found in missing.items() if n < len(pieces)}
-    groups = groups_of(pieces, missing)
+    stumbled = {n: found for n, found in stumbled.items() if n < len(pieces)}
+    groups = groups_of(pieces, {n: missing(*found) for n, found in stumbled.items()})
     assert sum(map(len, groups)) == len(frozenset[int]().union(*groups))
-    for number, wanted in missing.items():
+    for number, wanted in stumbled.items():
         joined = {p.number for p in pieces if wanted & (p.defines | p.uses)} | {number}
         assert len(joined) == 1 or any(joined <= group for group in groups)
 

@@ -75,8 +75,12 @@ INVERSES = st.builds(
     HOSTILE,
     HOSTILE,
 )
-EDITS = st.lists(st.builds(PutBack, HOSTILE, INVERSES), max_size=3).map(tuple)
-GUARDS = st.builds(Guard, SHAS, BUGS, HOSTILE, st.lists(HOSTILE, max_size=3).map(tuple), EDITS)
+PATHS = HOSTILE.map(
+    lambda name: "src/" + name.replace("/", "_").replace("\0", "_").replace("::", "_") + ".py"
+)
+EDITS = st.lists(st.builds(PutBack, PATHS, INVERSES), min_size=1, max_size=3).map(tuple)
+TESTS = st.lists(st.builds("{}::{}".format, PATHS, HOSTILE), min_size=1, max_size=3).map(tuple)
+GUARDS = st.builds(Guard, SHAS, BUGS, HOSTILE, TESTS, EDITS)
 LEDGERS = st.lists(DEBTS | GUARDS, max_size=6).map(lambda entries: of(*entries))
 
 
@@ -358,3 +362,26 @@ def test_a_conflict_that_remains_is_explained(tmp_path: Path) -> None:
     assert code == 0
     with pytest.raises(UsageError, match="is listed twice, and not the same both times"):
         parse(result, "ledger")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("tests", []),
+        ("edits", []),
+        ("tests", ["../../etc/passwd::test_a"]),
+        ("tests", ["/etc/passwd::test_a"]),
+        ("tests", ["a\0b.py::test_a"]),
+        ("tests", ["a\ud800b.py::test_a"]),
+    ],
+)
+def test_a_guard_that_no_audit_wrote_is_refused(field: str, value: object) -> None:
+    """A ledger may come from anybody: its paths stay inside the repository, and none of its lists is empty."""
+    import json
+
+    entry = text(of(guard("cd"))).split(sha("cd"))[1].split("\n")[0]
+    data = json.loads(entry)
+    data[field] = value
+    broken = text(of(guard("cd"))).replace(entry, " " + json.dumps(data))
+    with pytest.raises(UsageError, match="this guard cannot be read"):
+        parse(broken, "ledger")

@@ -180,7 +180,7 @@ class Drafting:
 def shown(layout: Layout, place: Range) -> str:
     """Give code as a reader wants it: from the left margin on."""
     indent = layout.indent(place[0]) or b""
-    return dedent((indent + layout.text(place)).decode()).strip()
+    return dedent((indent + layout.text(place)).decode(errors="replace")).strip()
 
 
 def parts(clauses: Iterable[Clause]) -> list[ast.AST]:

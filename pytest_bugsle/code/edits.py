@@ -13,7 +13,7 @@ from pytest_bugsle.code.drafting import Draft, NotApart
 from pytest_bugsle.code.layout import Layout, NoPlace, Span
 from pytest_bugsle.code.reversals import spliced
 from pytest_bugsle.code.splitting import split
-from pytest_bugsle.code.syntax import _is_version, behaving, parse, same_code, shape
+from pytest_bugsle.code.syntax import behaving, is_version, parse, same_code, shape
 
 _LARGEST_ALIGNMENT = 1_000_000
 
@@ -72,7 +72,7 @@ def put_back(new: bytes, edits: Iterable[Edit]) -> bytes:
 
 
 def _behaving(module: ast.Module) -> list[ast.stmt]:
-    return [node for node in behaving(module.body) if not _is_version(node)]
+    return [node for node in behaving(module.body) if not is_version(node)]
 
 
 def _restores(text: bytes, olds: list[ast.stmt], old: Layout) -> bool:
@@ -82,7 +82,7 @@ def _restores(text: bytes, olds: list[ast.stmt], old: Layout) -> bool:
         return False
     try:
         layout = Layout(text, tree)
-    except NoPlace:
+    except (NoPlace, UnicodeError):
         return False
     news = _behaving(tree)
     return len(news) == len(olds) and all(

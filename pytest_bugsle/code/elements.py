@@ -14,6 +14,8 @@ from pytest_bugsle.code.alignment import aligned, gaps, likeliest, shared
 from pytest_bugsle.code.layout import Layout, Range, Span
 from pytest_bugsle.code.syntax import shape
 
+_MOST_ELEMENTS = 5_000
+"""Of a longer collection, a generated table, the statement is one edit."""
 _DEEPEST = 40  # levels of expressions; what is nested deeper is one element
 _ALIKE = 0.5
 # Fields that change nothing at run time, as `shape` has it.
@@ -158,9 +160,12 @@ class _Comparison:
         return found
 
     def _items(self, left: _Collection, right: _Collection, depth: int) -> list[Element]:
+        if max(len(left.items), len(right.items)) > _MOST_ELEMENTS:
+            raise _Elsewhere
         pairs, changed = self._pairs(left.items, right.items)
         taken = dict(pairs)
-        added = [j for j in range(len(right.items)) if j not in taken.values()]
+        kept = set(taken.values())
+        added = [j for j in range(len(right.items)) if j not in kept]
         deleted = [i for i in range(len(left.items)) if i not in taken]
         if right.kind.name == "call" and changed and (added or deleted):
             raise _Elsewhere

@@ -14,6 +14,7 @@ from pytest_bugsle.code.syntax import behaving
 
 _ALIKE = 0.5
 _AT_HOME = 0.6
+_MOST_ENDS = 30
 _LARGEST = 2_500  # pairs of statements compared to find old ones in a new block
 _Holder = ast.If | ast.While | ast.For | ast.AsyncFor | ast.With | ast.AsyncWith | ast.Try | ast.TryStar
 
@@ -71,22 +72,22 @@ class Enclosing:
             block = list(behaving(clause.body))
             if len(block) * len(others) > _LARGEST:
                 continue
-            inside = {self.drafting.shape(node) for node in _nested(block)}
             known = [(family(node), self.drafting.words(layout, node)) for node in block]
-            at_home = [
-                n
-                for n, other in enumerate(others)
-                if self.drafting.shape(other) in inside
+            inside = Counter(map(self.drafting.shape, _nested(block)))
+            same: list[int] = []
+            alike: list[int] = []
+            for n, other in enumerate(others):
+                if inside[self.drafting.shape(other)] > 0:
+                    inside[self.drafting.shape(other)] -= 1
+                    same.append(n)
                 # A statement of the holder's own kind may be what the holder was before.
-                or (
-                    family(other) != family(holder)
-                    and any(kind == family(other) and shared(words[n], w) >= _AT_HOME for kind, w in known)
-                )
-            ]
-            if at_home:
-                place = range(at_home[0], at_home[-1] + 1)
-                like = shared(_total(words[n] for n in place), _total(w for _, w in known))
-                if like > best:
+                elif family(other) != family(holder) and any(
+                    kind == family(other) and shared(words[n], held) >= _AT_HOME for kind, held in known
+                ):
+                    alike.append(n)
+            total = _total(held for _, held in known)
+            for place in _runs(same, alike):
+                if (like := shared(_total(words[place.start : place.stop]), total)) > best:
                     best, found = like, (clause, place)
         return found
 
@@ -145,6 +146,17 @@ class Enclosing:
             found += pieces
             ranks += [rank] * len(pieces)
         return replace(draft, spans=tuple(found), ranks=tuple(ranks))
+
+
+def _runs(same: list[int], alike: list[int]) -> Iterator[range]:
+    """Give the stretches that hold all of `same` and start and end with one of either."""
+    ends = sorted(same + alike)
+    if len(ends) > _MOST_ENDS:
+        ends = [ends[0], ends[-1]]
+    for first in ends:
+        for last in ends:
+            if first <= last and (not same or (first <= same[0] and same[-1] <= last)):
+                yield range(first, last + 1)
 
 
 def _indented(layout: Layout, block: Sequence[ast.stmt], indent: bytes, other: bytes) -> Iterator[Span]:

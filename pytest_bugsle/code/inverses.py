@@ -99,7 +99,9 @@ def put_all(text: bytes, inverses: Sequence[Inverse]) -> tuple[bytes, tuple[bool
 def put_inverse(text: bytes, inverse: Inverse) -> bytes | None:
     """Return `text` with the change taken back; None where it no longer applies."""
     if inverse.form == "lines":
-        return _put_lines(text, inverse)
+        put = _put_lines(text, inverse)
+        broken = put is not None and parse(text) is not None and parse(put) is None
+        return None if broken else put
     if inverse.form == "file" or inverse.new == inverse.old or parse(text) is None:
         return None
     try:
@@ -262,7 +264,10 @@ def _scopes(tree: ast.Module, wanted: str) -> Iterator[list[ast.AST]]:
                 named.setdefault(name, []).append(child)
             if not isinstance(child, ast.expr):
                 stack.append((child, name))
-    yield named.pop(wanted, [])
+    own = named.pop(wanted, [])
+    yield own
+    if own:
+        return  # it is there, and was written anew: a namesake elsewhere is another function
     last = wanted.rpartition(".")[2]
     yield [node for name, nodes in named.items() if name.rpartition(".")[2] == last for node in nodes]
 

@@ -6,6 +6,7 @@ Offsets count in the text as UTF-8 without a byte order mark, which is how `ast`
 from __future__ import annotations
 
 import ast
+import codecs
 import io
 import re
 import tokenize
@@ -23,7 +24,6 @@ _SIGN = re.compile(rb"#[^\r\n]*|[(),:@]|\*\*|[^\W\d]\w*")
 _WORD = re.compile(rb"[\w\x80-\xff]+")
 _REST = re.compile(rb"[ \t\f]*(?:#[^\r\n]*)?(?=\r|\n|\Z)")
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Try = ast.Try | ast.TryStar
 Compound = (
@@ -54,16 +54,17 @@ class Layout:
 
     def __init__(self, source: bytes, tree: ast.Module) -> None:
         self.tree = tree
-        self._encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
-        text = source.decode(self._encoding)
-        self.code = text.encode()
-        self._shift = 3 if self._encoding == "utf-8-sig" else 0
-        self._utf8 = self._encoding in {"utf-8", "utf-8-sig"}
-        if not self._utf8:
+        encoding = _encoding(source)
+        self._shift = 3 if source.startswith(codecs.BOM_UTF8) else 0
+        self._encoding = None if encoding == "utf-8" else encoding
+        self.code = source[self._shift :]
+        if self._encoding is not None:
+            text = source.decode(self._encoding)
             letters = Counter(text)
             size = sum(len(letter.encode(self._encoding)) * count for letter, count in letters.items())
             if text.encode(self._encoding) != source or size != len(source):
                 raise NoPlace
+            self.code = text.encode()
         self._starts = [0, *(found.end() for found in _NEWLINE.finditer(self.code))]
         found = _NEWLINE.search(self.code)
         self.newline = found.group() if found else b"\n"
@@ -71,7 +72,7 @@ class Layout:
     def original(self, span: Span) -> Span:
         """Give a span and its text as the file holds them; UnicodeError if its coding lacks a letter."""
         start, end, text = span
-        if self._utf8:
+        if self._encoding is None:
             return start + self._shift, end + self._shift, text
         first = len(self.code[:start].decode().encode(self._encoding))
         size = len(self.code[start:end].decode().encode(self._encoding))
@@ -233,6 +234,15 @@ class Layout:
         if getattr(part, "end_lineno", None) is not None:
             return self.end(part)
         return max((self._last(child) for child in ast.iter_child_nodes(part)), default=0)
+
+
+def _encoding(source: bytes) -> str:
+    """Name the coding; a comment that is no UTF-8 does not keep the interpreter from taking it for that."""
+    try:
+        found, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+    except SyntaxError:
+        return "utf-8"
+    return "utf-8" if found == "utf-8-sig" else found
 
 
 def _first_clause(node: Compound) -> tuple[str, str, tuple[ast.AST, ...], list[ast.stmt]]:

@@ -132,7 +132,7 @@ def _parsed(text: bytes) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(text.decode())
+            return ast.parse(text.decode(errors="replace"))
     except _ERRORS:
         return None
 
@@ -146,7 +146,7 @@ def _compiles(text: bytes) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compile(text.decode(), "<edit>", "exec", dont_inherit=True, optimize=0)
+            compile(text.decode(errors="replace"), "<edit>", "exec", dont_inherit=True, optimize=0)
     except _ERRORS:
         return False
     return True

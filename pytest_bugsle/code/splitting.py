@@ -24,7 +24,16 @@ _Import = ast.Import | ast.ImportFrom
 
 def split(old: Layout, new: Layout, olds: Block, news: Block) -> list[Draft]:
     """Give the edits between the statements of two modules. NotApart where that cannot be done."""
-    return _Splitting(old, new).block(olds, news, Where(new.tree.body))
+    splitting = _Splitting(old, new)
+    found = splitting.block(olds, news, Where(new.tree.body))
+    if not splitting.declares:
+        return found
+    # Where `global` stands outside functions, each edit may be forbidden by all that stands around it.
+    region = Region(old, (0, len(old.code)), new, (0, len(new.code)))
+    standing = region.standing(found)
+    if standing is None:
+        raise NotApart
+    return standing
 
 
 class _Splitting:
@@ -34,6 +43,7 @@ class _Splitting:
         self.drafting = Drafting(old, new)
         self.headers = Headers(self.drafting)
         self.enclosing = Enclosing(self.drafting)
+        self.declares = False
 
     def block(self, olds: Block, news: Block, where: Where) -> list[Draft]:
         """Give the edits of a block, in the order in which their texts are put in."""
@@ -62,8 +72,8 @@ class _Splitting:
                 found += self._matched(olds, news, starts[j], where)
             elif j < len(news) and j not in met and j not in arrived:
                 found.append(self.drafting.draft([self._removal(news[j])], (), (news[j],), where))
-        if found and not where.unit and any(isinstance(n, ast.Global | ast.Nonlocal) for n in olds + news):
-            raise NotApart  # what may stand before it is for the whole block to say
+        if found and not where.unit and _declares(olds + news):
+            self.declares = True
         return found
 
     def _matches(self, olds: Block, news: Block, reads: bool) -> tuple[list[Pair], list[Match]]:
@@ -274,6 +284,18 @@ def _between(matches: Sequence[Match], olds: range, news: range) -> Iterator[tup
         yield range(i, match.olds.start), range(j, match.news.start)
         i, j = match.olds.stop, match.news.stop
     yield range(i, olds.stop), range(j, news.stop)
+
+
+def _declares(block: Block) -> bool:
+    """Say whether `global` or `nonlocal` is said of a block itself, not of a function or class in it."""
+    stack: list[ast.AST] = list(block)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            return True
+        if not isinstance(node, Definition | ast.expr):
+            stack += ast.iter_child_nodes(node)
+    return False
 
 
 def _is_plain(node: ast.stmt) -> bool:

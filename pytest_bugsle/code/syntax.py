@@ -71,7 +71,7 @@ def same_code(old: bytes, new: bytes, *, ignore_version: bool = True) -> bool:
 
 
 def _doing(module: ast.Module, ignore_version: bool) -> list[ast.stmt]:
-    return list(behaving(s for s in module.body if not (ignore_version and _is_version(s))))
+    return list(behaving(s for s in module.body if not (ignore_version and is_version(s))))
 
 
 def _text(node: ast.stmt, lines: Sequence[str]) -> tuple[int, int | None, list[str]]:
@@ -79,7 +79,8 @@ def _text(node: ast.stmt, lines: Sequence[str]) -> tuple[int, int | None, list[s
     return node.col_offset, node.end_col_offset, list(lines[first - 1 : node.end_lineno])
 
 
-def _is_version(statement: ast.stmt) -> bool:
+def is_version(statement: ast.stmt) -> bool:
+    """Say whether a statement only says which version this is."""
     match statement:
         case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
             return name in _VERSION_NAMES

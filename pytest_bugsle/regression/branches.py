@@ -8,7 +8,6 @@ taken back still has its trailer. What decides is the proven guard, run on the b
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -222,11 +221,11 @@ def _brought_in(repo: Repository, sha: str, fix: str | None) -> bool:
 def branches(view: FixView, found: Iterable[Branch]) -> list[Lead]:
     """Return the branches that may still hold the bug, told without running anything."""
     states = _States(view)
-    leads = (lead_of(branch, states.of(branch), states.fix or "") for branch in found)
+    leads = (lead_of(view, branch, states.of(branch)) for branch in found)
     return [lead for lead in leads if lead is not None]
 
 
-def lead_of(branch: Branch, state: State, commit: str) -> Lead | None:
+def lead_of(view: FixView, branch: Branch, state: State) -> Lead | None:
     """Return what to tell of a branch; None where it has the fix, or nothing there reads as it did before."""
     if state.kind not in ("holds", "unclear") or (state.kind == "unclear" and state.line is None):
         return None
@@ -239,20 +238,29 @@ def lead_of(branch: Branch, state: State, commit: str) -> Lead | None:
         line=state.line,
         branch=branch.name,
         code=state.code,
-        command=command(branch, commit),
+        command=command(view.repo, branch, view.commits),
     )
 
 
-def command(branch: Branch, commit: str) -> str:
-    """Return what brings a fix to a branch, safe to paste whatever the branch is called; empty without a commit."""
-    if not re.fullmatch(r"[0-9a-f]{40,64}", commit):
+def command(repo: Repository, branch: Branch, commits: Sequence[str]) -> str:
+    """Return what brings a fix (its commits, newest first) to a branch; empty where they are no commits.
+
+    It is safe to paste whatever the branch is called.
+    """
+    found = [sha for commit in reversed(commits) if (sha := repo.resolve(commit)) is not None]
+    if not found or len(found) != len(commits):
         return ""
+    # A merge is picked against its first parent; with other commits beside it git refuses that.
+    merges = [sha for sha in found if repo.resolve(f"{sha}^2") is not None]
+    if merges and len(found) > 1:
+        return ""
+    main = "-m 1 " if merges else ""
     if branch.short.startswith("-") or not branch.short.isprintable():
         # No switch takes such a name.
         where = f"--detach {shlex.quote(branch.commit[:12])}"
     else:
         where = shlex.quote(branch.short)
-    return f"git switch {where} && git cherry-pick -x {commit[:12]}"
+    return f"git switch {where} && git cherry-pick -x {main}{' '.join(sha[:12] for sha in found)}"
 
 
 def try_on(
@@ -280,7 +288,7 @@ def try_on(
     leads = []
     for branch in due:
         known = states.get(branch.name)
-        text = lead_of(branch, known, seen.fix or "") if seen is not None and known is not None else None
+        text = lead_of(view, branch, known) if view is not None and known is not None else None
         lead = _both(text, tried.get(branch.name))
         if lead is not None and lead.proven is not False:
             leads.append(lead)

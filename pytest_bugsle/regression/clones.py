@@ -160,6 +160,7 @@ def _like(
     window: Window, file: FixedFile, tree: _Tree, written: Collection[tuple[str, ...]]
 ) -> Iterator[Lead]:
     places = []
+    renamed_to = _functions_of(file.new) - _functions_of(file.old)
     ranks = {path: rank for rank, path in enumerate(tree.paths)}  # the nearest first, where all else is equal
     for path, taken in tree.prints.items():
         for near, at, anchor in islice(candidates(window, taken.shapes), _MOST_IN_FILE):
@@ -171,8 +172,9 @@ def _like(
         text = tree.text(path)
         if at >= len(text.lines) or text.shapes[at] != window.shapes[anchor]:
             continue  # what the cache says of the text is not so
-        if path == file.path and window.function and text.function(at) == window.function:
-            continue
+        own = text.function(at) if path == file.path else ""
+        if own and (own == window.function or own in renamed_to):
+            continue  # the fixed place itself, under the name that the fix gave it too
         match = compare(window, text, at, anchor)
         done = match is not None and path in tree.view.touched and text.lines[match.place].tokens in written
         if match is not None and not done and tree.is_source(path):
@@ -195,6 +197,11 @@ def _like(
             code=_code(tree, path, line),
             command=_command(tree.view, file),
         )
+
+
+def _functions_of(source: bytes | None) -> frozenset[str]:
+    text = Text(readable_lines(source or b""))
+    return frozenset(text.function(index) for index in range(len(text.lines)))
 
 
 def _keep(found: dict[tuple[str, int], Lead], leads: Iterable[Lead]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from pytest_bugsle.settings import Settings
 
 
+def _finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter("it must be a number of seconds.", context, option)
+    return value
+
+
 @click.command()
 @click.option(
     "--since", metavar="REF", help="Begin after this commit, tag or branch (default: the beginning)."
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
+    callback=_finite,
     metavar="SECONDS",
     help="Seconds for this run (default: no limit); the next one goes on.",
 )

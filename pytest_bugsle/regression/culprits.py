@@ -10,6 +10,7 @@ from pytest_bugsle.code.syntax import shape
 from pytest_bugsle.git.diff import DIFF_OPTIONS, changes, parse_raw
 from pytest_bugsle.regression.changes import changed_tests
 from pytest_bugsle.regression.definitions import TestModule, flat
+from pytest_bugsle.regression.linking import is_test_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,10 @@ _STOPS = frozenset(
     {"skip", "skipif", "skipIf", "skipUnless", "skipTest", "SkipTest", "importorskip"}
     | {"xfail", "expectedFailure"}
 )
+
+
+ONE_BY_ONE = 8
+"""Versions of a test that are tried one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,8 @@ class Past:
                 return None, moved
             seen.add(target)
             test = target
+        if moved is not None and not is_test_module(self.sides, test.path):
+            return None, moved  # it stands where pytest does not look for tests any more
         return test, moved
 
     def _lost(self, test: Place, since: str | None) -> Version | None:
@@ -222,11 +229,16 @@ class Past:
 
 
 def first_of(count: int, is_so: Callable[[int], bool | None]) -> int | None:
-    """Return the smallest number below `count` from which on `is_so` holds, by halving; `count` for none.
+    """Return the smallest number below `count` for which `is_so` holds; `count` for none.
 
-    None where `is_so` could not tell (None) on the way.
+    None where `is_so` could not tell (None) on the way. The first few are asked one by one: a test may
+    have been weakened, restored and weakened again. The others are halved.
     """
-    low, high = 0, count
+    for number in range(min(count, ONE_BY_ONE)):
+        answer = is_so(number)
+        if answer is None or answer:
+            return None if answer is None else number
+    low, high = min(count, ONE_BY_ONE), count
     while low < high:
         middle = (low + high) // 2
         answer = is_so(middle)

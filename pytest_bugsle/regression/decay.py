@@ -326,7 +326,7 @@ def _weighed(today: _Today, trial: _Trial, seen: Sequence[_Seen]) -> GuardResult
     blamed = _blame(today, trial, worst)
     if blamed is None:
         return said(
-            "undecided", f"{worst.asked.id} is skipped here, as it was from the start{_reason(worst)}"
+            "undecided", f"{worst.asked.id} is skipped here, by no change of its own file{_reason(worst)}"
         )
     culprit, why = blamed
     others = [_told(each) for each in seen if each is not worst]

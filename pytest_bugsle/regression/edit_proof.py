@@ -3,7 +3,9 @@
 Pure. The fix was proven as a whole: its guards pass with it and fail without it. Now each edit is put
 back alone in the tree with the fix, and the tests that run it run again.
 
-1. An edit that no test runs is unguarded; that needs no run.
+1. Edits that no test was seen to run are put back together, in one run of all guards. Where those stay
+   green none of the edits is guarded; where not, each is put back alone: what a test runs at import, in a
+   shared fixture or in another process, nobody saw.
 2. A test that fails as it would have to for a proof notices the edit: the edit is guarded.
 3. An error on a name of the fix (an import without its use, a call without its parameter) shows only
    that the edit cannot stand alone. It joins the edits that define or use the name, and the group is
@@ -12,7 +14,7 @@ back alone in the tree with the fix, and the tests that run it run again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pytest_bugsle.regression.proof import describe, is_timeout
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 MOST_OTHERS = 20
 """Tests beside the guards that run again for one edit, the quickest first."""
+NOT_RUN = "no test runs it"
 _NAME_ERRORS = ("NameError", "ImportError", "AttributeError", "TypeError")
 
 
@@ -40,6 +43,8 @@ class Piece:
     number: int
     path: str
     line: int
+    scope: str = ""
+    """The function or class that it stands in, and only speaks of; empty where all of the file may see it."""
     measured: frozenset[int] = frozenset()
     defines: frozenset[str] = frozenset()
     uses: frozenset[str] = frozenset()
@@ -61,13 +66,15 @@ class Shown:
     """What putting back one edit, or a group, showed.
 
     `guarded` is None where nothing could be told, and `why` says why. `missing` are names of the fix
-    that the run stumbled over: what was put back cannot stand alone.
+    that the run stumbled over: what was put back cannot stand alone. `unbound` are those of them that
+    were looked for as variables. `by` are then the tests that stumbled inside the code of the fix.
     """
 
     guarded: bool | None
     by: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
     missing: frozenset[str] = frozenset()
+    unbound: frozenset[str] = frozenset()
     why: str = ""
 
 
@@ -95,7 +102,17 @@ def read(asked: Sequence[Witness], run: Run, names: Collection[str], modules: Co
     noticed: list[str] = []
     passed: list[str] = []
     missing: set[str] = set()
+    unbound: set[str] = set()
+    inside: list[str] = []
     unclear: list[str] = []
+
+    def stumbled(id: str, error: Error, name: str) -> None:
+        missing.add(name)
+        if "NameError" in error.mro:
+            unbound.add(name)
+        if error.in_changed:
+            inside.append(id)
+
     for id, outcome in run.outcomes.items():
         if id not in ids or outcome.status == "missing":
             continue
@@ -103,8 +120,8 @@ def read(asked: Sequence[Witness], run: Run, names: Collection[str], modules: Co
         name = _missing(error, names, modules)
         if outcome.status == "passed":
             passed.append(id)
-        elif name is not None:
-            missing.add(name)
+        elif name is not None and error is not None:
+            stumbled(id, error, name)
         elif _is_red(outcome):
             noticed.append(id)
         else:
@@ -115,7 +132,7 @@ def read(asked: Sequence[Witness], run: Run, names: Collection[str], modules: Co
             continue
         name = _missing(error, names, modules)
         if name is not None:
-            missing.add(name)
+            stumbled(witness.id, error, name)
         elif error.in_changed:  # the code of the fix cannot even be imported: whoever imports it notices
             noticed.append(witness.id)
         else:
@@ -124,7 +141,14 @@ def read(asked: Sequence[Witness], run: Run, names: Collection[str], modules: Co
         return Shown(True, by=tuple(sorted(dict.fromkeys(noticed))))
     if missing:
         what = ", ".join(sorted(missing))
-        return Shown(None, missing=frozenset(missing), why=f"it cannot be put back alone: {what} is missing")
+        why = f"it cannot be put back alone: {what} is missing"
+        return Shown(
+            None,
+            by=tuple(sorted(dict.fromkeys(inside))),
+            missing=frozenset(missing),
+            unbound=frozenset(unbound),
+            why=why,
+        )
     if unclear:
         return Shown(None, why=f"put back alone: {unclear[0]}")
     if len(passed) < len(ids):
@@ -165,21 +189,33 @@ def _within(name: str, module: str) -> bool:
     return name == module or name.startswith(module + ".")
 
 
-def groups_of(pieces: Sequence[Piece], missing: Mapping[int, Collection[str]]) -> tuple[frozenset[int], ...]:
+def groups_of(pieces: Sequence[Piece], shown: Mapping[int, Shown]) -> tuple[frozenset[int], ...]:
     """Return the groups of edits that only work together, by number.
 
-    `missing` holds, for an edit that cannot stand alone, the names that it stumbled over. It joins every
-    edit that defines one of them and every edit that uses one; groups with a common member are one.
+    An edit that stumbled over names of the fix joins every edit that defines one of them and every edit
+    that uses one; over a variable, only those that can mean the same one. Groups with a common member
+    are one.
     """
     groups: list[set[int]] = []
-    for number, names in missing.items():
-        wanted = set(names)
-        group = {number} | {p.number for p in pieces if wanted & p.defines or wanted & p.uses}
-        for other in [other for other in groups if other & group]:
-            group |= other
-            groups.remove(other)
+    for piece in pieces:
+        found = shown.get(piece.number)
+        if found is None or not found.missing:
+            continue
+        group = {piece.number}
+        for other in pieces:
+            names = found.missing - (frozenset() if _same_variables(piece, other) else found.unbound)
+            if names & (other.defines | other.uses):
+                group.add(other.number)
+        for joined in [joined for joined in groups if joined & group]:
+            group |= joined
+            groups.remove(joined)
         groups.append(group)
     return tuple(sorted((frozenset(group) for group in groups if len(group) > 1), key=min))
+
+
+def _same_variables(one: Piece, other: Piece) -> bool:
+    """Say whether a variable of one edit can be that of the other: of one file, and not of two functions."""
+    return one.path == other.path and (one.scope == other.scope or "" in (one.scope, other.scope))
 
 
 def in_order(pieces: Iterable[Piece], cost: Mapping[int, float]) -> list[Piece]:
@@ -195,8 +231,19 @@ def in_order(pieces: Iterable[Piece], cost: Mapping[int, float]) -> list[Piece]:
 def judge(
     probe: Probe, asked: Sequence[Witness], names: Collection[str], modules: Collection[str]
 ) -> Generator[tuple[Probe, ...], Mapping[Probe, Run], Shown]:
-    """Judge one edit or group (see pytest_bugsle.probes): one run, or none where no test runs it."""
+    """Judge one edit or group (see pytest_bugsle.probes).
+
+    Guards have shown twice that they are steady; where only other tests notice, they are asked again.
+    """
     if not asked:
-        return Shown(False, why="no test runs it")
+        return Shown(False, why=NOT_RUN)
     runs = yield (probe,)
-    return read(asked, runs[probe], names, modules)
+    shown = read(asked, runs[probe], names, modules)
+    guards = {witness.id for witness in asked if witness.guard}
+    if not shown.guarded or guards.intersection(shown.by):
+        return shown
+    again = replace(probe, repeat=1)
+    runs = yield (again,)
+    second = read(asked, runs[again], names, modules)
+    both = tuple(id for id in shown.by if id in second.by)
+    return Shown(True, by=both) if both else Shown(None, why=f"{shown.by[0]} is flaky")

@@ -97,7 +97,8 @@ def ranked(leads: Iterable[Lead]) -> list[Lead]:
     best: dict[object, Lead] = {}
     for lead in sorted(told, key=lambda lead: (lead.kind == "repeat", -_gain(lead))):
         apart = lead.kind in ("repeat", "edit", "branch")
-        best.setdefault((lead.path, lead.line, lead.branch, apart and lead.kind), lead)
+        what = (lead.kind, lead.code) if apart else ()
+        best.setdefault((lead.path, lead.line, lead.branch, what), lead)
     return list(best.values())
 
 

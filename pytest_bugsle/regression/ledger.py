@@ -42,7 +42,7 @@ _SECTIONS = {"[debt]": 1, "[guards]": 2}
 """The headings, and of how many hexadecimal digits the fixed lines below them are."""
 _ENTRY = re.compile(r"([0-9a-f]{40}(?:[0-9a-f]{24})?) (.*)")
 _DEBT = re.compile(r"([A-Z]+\d+) (\S+)(?: (.*))?")
-_ANEW = "write it anew: bugsle audit --write-baseline"
+_ANEW = "delete it and write it anew: bugsle audit --write-baseline"
 # What is not seen, or changes how the text around it is read: controls, separators, directions, surrogates.
 _UNSEEN = (
     "\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
@@ -246,9 +246,20 @@ def _guard(commit: str, rest: str, name: str, number: int) -> Guard:
             for edit in data.pop("edits")
         ]
         guard = msgspec.convert({**data, "commit": commit, "edits": ()}, Guard)
-        return Guard(guard.commit, guard.bugs, guard.subject, guard.tests, tuple(edits))
+        return _checked(Guard(guard.commit, guard.bugs, guard.subject, guard.tests, tuple(edits)))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _wrong(name, number, f"this guard cannot be read: {str(error)!a}", _MEND) from error
+
+
+def _checked(guard: Guard) -> Guard:
+    """Refuse what no audit has written: a ledger may come from anybody."""
+    if not guard.tests or not guard.edits:
+        raise ValueError("it has no tests, or no edits")
+    for path in (*(edit.path for edit in guard.edits), *(test.partition("::")[0] for test in guard.tests)):
+        path.encode("utf-8", "surrogateescape")
+        if "\0" in path or {"", ".", ".."} & set(path.split("/")):
+            raise ValueError(f"{path!a} is no path of a repository")
+    return guard
 
 
 _EMPTY = {"scope": "", "new": "", "old": ""}

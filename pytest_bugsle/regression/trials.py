@@ -94,7 +94,9 @@ class Trials:
                     with suppress(UnicodeEncodeError):
                         self.terms.cache.put(_ROOM, key, msgspec.json.encode(lead))
             if lead is not None:
-                found[branch.name] = msgspec.structs.replace(lead, branch=branch.name)
+                # Two branches at one commit share a trial, and not what is to be typed.
+                told = self._command(branch)
+                found[branch.name] = msgspec.structs.replace(lead, branch=branch.name, command=told)
         return found
 
     def _runs(self) -> Runs:
@@ -182,12 +184,16 @@ class Trials:
         steady = [o for o in outcomes if _status(second, o.id) == o.status]
         for outcome in steady:
             test = _evidence(outcome, self._guard(outcome))
-            if self._is_the_bug(test, same=False):
+            if self._is_the_bug(test, same=True):
                 why = (
                     f"{outcome.id} fails there as it does without the fix ({_said(outcome.error)}); "
                     f"{trial.why}: it has to be ported by hand"
                 )
                 return self._lead(branch, why, 1.0, proven=True), True
+            if self._is_the_bug(test, same=False):
+                # Nearly every guard raises AssertionError: that alone does not make it the same bug.
+                why = f"{outcome.id} fails there, but differently ({_said(outcome.error)}); {trial.why}"
+                return self._lead(branch, why, _PROBABLE, proven=None), True
         if steady and all(outcome.status == "passed" for outcome in steady):
             return self._lead(branch, "its guards pass there", 0.0, proven=False), True
         said = next((f"{o.id}: {_said(o.error)}" for o in outcomes if o.error is not None), "")
@@ -226,9 +232,12 @@ class Trials:
             confidence=confidence,
             evidence=why,
             branch=branch.name,
-            command=command(branch, self.repo.resolve(self.planned.unit.head) or ""),
+            command=self._command(branch),
             proven=proven,
         )
+
+    def _command(self, branch: Branch) -> str:
+        return command(self.repo, branch, [commit.sha for commit in self.planned.unit.commits])
 
     def _key(self, branch: Branch) -> str:
         """Return what decides a trial: the branch, the fix and its guards, and the interpreter."""
@@ -281,5 +290,6 @@ def _evidence(outcome: Outcome, guard: TestResult | None) -> Evidence:
 
 
 def _selector(id: str, prefix: str) -> Selector:
-    path, _, name = id.partition("[")[0].partition("::")
-    return Selector(prefix + path, frozenset({name.replace("::", ".")}) if name else None)
+    path, _, name = id.partition("::")
+    name = name.partition("[")[0].replace("::", ".")
+    return Selector(prefix + path, frozenset({name}) if name else None)

@@ -84,7 +84,7 @@ def render(result: Result, limit: int = LIMIT) -> bytes:
             for lead in fix.what_else
         ],
     )
-    history = _Section("line", [], [*audit_markdown(result), *hotspots_markdown(result)])
+    history = _Section("line", [], [*audit_markdown(result), *hotspots_markdown(result)], [""])
     details = _Section(
         "line",
         ["", "<details>", "<summary>Every commit and test</summary>", ""],
