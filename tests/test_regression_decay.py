@@ -312,7 +312,7 @@ def test_a_test_that_never_ran_here_is_undecided(bench: Bench, held: Guard) -> N
     project.commit("test: env", {"tests/conftest.py": "import os\n\nos.environ['NEED_IT'] = '1'\n"})
     result = bench.one(guard)
     assert (result.state, result.cause, result.culprit) == ("undecided", "", None)
-    assert result.why == "tests/test_b.py::test_b is skipped here, as it was from the start (not here)"
+    assert result.why == "tests/test_b.py::test_b is skipped here, by no change of its own file (not here)"
 
 
 @pytest.mark.parametrize("strict", ["", "(strict=True)", "(reason='flaky')"])
