@@ -159,7 +159,7 @@ class _Today:
         alone = [probe for probe in probes if probe.side == "before"]
         for number, probe in enumerate(alone, 1):
             self.terms.say(f"bug {number} of {len(alone)}: {probe.fix[:7]}")
-            answers |= self.runs.in_turn([probe], lambda _: 2 * self.terms.timeout)
+            answers |= self.runs.in_turn([probe], 2 * self.terms.timeout)
         return answers
 
     def asked(self, guard: Guard) -> dict[Selector, _Asked]:

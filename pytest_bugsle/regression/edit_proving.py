@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -235,16 +234,15 @@ class EditProof:
             for probe in batch:
                 if not self.runs.affordable():
                     break
-                ground = self._ground([reversals[number] for number in groups[probe]])
+                first = replace(probe, repeat=0)
+                ground = self._ground([reversals[number] for number in groups[first]])
                 self.runs.grounds[probe.fix, probe.where, probe.side] = ground
-                answers.update(self.runs.in_turn([probe], partial(self._limit, seconds)))
+                limit = self.timeout + _START + 5 * seconds[first]
+                answers.update(self.runs.in_turn([probe], limit))
             return answers
 
         found = drive(judges, run, self.runs.affordable)
         return {group: shown for group, shown in found.items() if shown is not None}
-
-    def _limit(self, seconds: Mapping[Probe, float], probe: Probe) -> float:
-        return self.timeout + _START + 5 * seconds[probe]
 
     def _ground(self, reversals: Sequence[Reversal]) -> Ground:
         edits = laid_back(reversals)
@@ -301,7 +299,7 @@ class EditProof:
         lines = {path: tuple(sorted(numbers)) for path, numbers in wanted.items()}
         probe = Probe(self.fix.commit, self.where, "after", selectors, repeat=1)
         self.runs.grounds[probe.fix, probe.where, probe.side] = replace(ground, wanted=lines)
-        return self.runs.in_turn([probe], lambda _: limit).get(probe)
+        return self.runs.in_turn([probe], limit).get(probe)
 
     def _result(self, reversal: Reversal, shown: Shown, group: int | None) -> EditResult:
         guards = [test.id for test in self.fix.tests if test.shows == "proven"]

@@ -79,15 +79,15 @@ class Runs:
             answers.update((probe, _share(run, probe.selectors)) for probe in members)
         return answers
 
-    def in_turn(self, probes: Sequence[Probe], limit: Callable[[Probe], float]) -> dict[Probe, Run]:
+    def in_turn(self, probes: Sequence[Probe], limit: float) -> dict[Probe, Run]:
         """Answer probes one by one in their order, each within `limit` seconds, as far as the budget goes."""
         answers: dict[Probe, Run] = {}
         for probe in probes:
             left = self.deadline - time.monotonic()
             if left < _WORTH_STARTING:
                 break
-            run = self._run([probe], min(left, limit(probe)))
-            if run.ended == "timeout" and limit(probe) > left:
+            run = self._run([probe], min(left, limit))
+            if run.ended == "timeout" and limit > left:
                 break  # cut off by the budget: it was not judged
             answers[probe] = run
         return answers
