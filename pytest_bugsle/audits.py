@@ -23,6 +23,7 @@ from pytest_bugsle.history.releases import read_releases
 from pytest_bugsle.regression import audit, auditing, baseline, ledger
 from pytest_bugsle.regression.planning import Fixes
 from pytest_bugsle.results import FixResult, GuardResult, Range, Result, Timings
+from pytest_bugsle.scope import commit_named
 from pytest_bugsle.store.place import state_folder
 
 if TYPE_CHECKING:
@@ -205,8 +206,9 @@ def _prepare(found: Audit) -> None:
         raise UndecidedError(
             "there is no commit yet.", why="an audit reads the history.", hint="commit something first."
         )
-    until = _commit(repo, wanted.until or "HEAD")
-    since = None if wanted.since is None else _commit(repo, wanted.since)
+    why = "an audit reads the commits between two that are here."
+    until = commit_named(repo, wanted.until or "HEAD", why=why)
+    since = None if wanted.since is None else commit_named(repo, wanted.since, why=why)
     surveyor = auditing.Judging(repo, request.configuration, request.settings, request.is_fix)
     trees = {repo.tree_of(commit) for commit in (until, head) if commit is not None}
     plan.fixes = Fixes(surveyor, own_commit=True, _trees=trees)
@@ -223,17 +225,6 @@ def _prepare(found: Audit) -> None:
         plan.notes.append("this clone is shallow, so that older fixes are not here: git fetch --unshallow")
     if found.beyond:
         plan.notes.append(f"{len(found.beyond)} older fixes were left out (--limit {wanted.limit})")
-
-
-def _commit(repo: Repository, ref: str) -> str:
-    sha = repo.resolve(ref)
-    if sha is None:
-        raise UsageError(
-            f"{ref!a} names no commit of this repository.",
-            why="an audit reads the commits between two that are here.",
-            hint="`git tag` and `git branch -a` list names; `git fetch --tags` brings what the remote has.",
-        )
-    return sha
 
 
 def finish(found: Audit) -> Result:

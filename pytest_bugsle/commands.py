@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,36 +20,54 @@ from pytest_bugsle.runner.configuration import read_configuration
 from pytest_bugsle.settings import find_settings, make_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from pytest_bugsle.results import Result
     from pytest_bugsle.settings import Settings
 
 
-def shared(command: Callable[..., int]) -> Callable[..., int]:
-    """Add the options that both commands have."""
-    for option in (
-        click.option("-v", "--verbose", count=True, help="Show every unit, test and reason."),
-        click.option("-q", "--quiet", is_flag=True, help="Show only what is wrong."),
-        click.option("--strict", is_flag=True, default=None, help="Undecided fails."),
-        click.option(
-            "--report",
-            "reports",
-            metavar="FORMAT[:PATH]",
-            multiple=True,
-            help="Write a report: json, sarif, junit or markdown (repeatable).",
-        ),
-        click.option("--base", metavar="REF", help="Begin the range at the merge base with REF."),
-        click.option(
-            "--repo",
-            metavar="PATH",
-            type=click.Path(path_type=Path),
-            default=Path(),
-            help="The repository (default: here).",
-        ),
-    ):
-        command = option(command)
-    return command
+Command = Callable[..., int]
+
+base = click.option("--base", metavar="REF", help="Begin the range at the merge base with REF.")
+strict = click.option("--strict", is_flag=True, default=None, help="Undecided fails.")
+python = click.option(
+    "--python", metavar="PATH", help="The interpreter that runs the tests; it needs pytest, not us."
+)
+
+
+def reporting(
+    verbose: str = "Show every unit, test and reason.", quiet: str = "Show only what is wrong."
+) -> Callable[[Command], Command]:
+    """Add the options that every command with a report has: where to look, and what to show."""
+
+    def add(command: Command) -> Command:
+        for option in (
+            click.option("-v", "--verbose", count=True, help=verbose),
+            click.option("-q", "--quiet", is_flag=True, help=quiet),
+            click.option(
+                "--report",
+                "reports",
+                metavar="FORMAT[:PATH]",
+                multiple=True,
+                help="Write a report: json, sarif, junit or markdown (repeatable).",
+            ),
+            click.option(
+                "--repo",
+                metavar="PATH",
+                type=click.Path(path_type=Path),
+                default=Path(),
+                help="The repository (default: here).",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+def shared(command: Command) -> Command:
+    """Add the options of a command that judges a change."""
+    return base(reporting()(strict(command)))
 
 
 def revisions_of(names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:

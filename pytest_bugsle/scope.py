@@ -56,18 +56,25 @@ def _is_branch(choice: RangeChoice) -> bool:
     return choice.source in ("github-pull-request", "gitlab-merge-request") or choice.title is not None
 
 
+def commit_named(repo: Repository, name: str, *, why: str) -> str:
+    """Return the commit that a user named; UsageError, with `why` it is needed, where there is none."""
+    sha = repo.resolve(name)
+    if sha is None:
+        raise UsageError(
+            f"{name!a} names no commit of this repository.",
+            why=why,
+            hint="`git log --oneline`, `git tag` and `git branch -a` list them; "
+            "`git fetch --tags` brings what the remote has.",
+        )
+    return sha
+
+
 def named(repo: Repository, surveyor: Surveyor, names: Sequence[str]) -> Scope:
     """Return the commits with these names, whatever they are judged to be."""
     commits: list[Commit] = []
     units: list[Unit] = []
     for name in names:
-        sha = repo.resolve(name)
-        if sha is None:
-            raise UsageError(
-                f"{name!a} names no commit of this repository.",
-                why="only a commit that is here can be taken out.",
-                hint="`git log --oneline` lists them; `git fetch` brings what the remote has.",
-            )
+        sha = commit_named(repo, name, why="only a commit that is here can be taken out.")
         commit = read_log(repo, None, sha, limit=1)[0]
         if commit.cut:
             raise UndecidedError(

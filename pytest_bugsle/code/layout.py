@@ -19,7 +19,6 @@ Range = tuple[int, int]
 Span = tuple[int, int, bytes]
 
 _NEWLINE = re.compile(rb"\r\n|\r|\n")
-_BLANK = re.compile(rb"[ \t\f]*")
 _SIGN = re.compile(rb"#[^\r\n]*|[(),:@]|\*\*|[^\W\d]\w*")
 _WORD = re.compile(rb"[\w\x80-\xff]+")
 _REST = re.compile(rb"[ \t\f]*(?:#[^\r\n]*)?(?=\r|\n|\Z)")

@@ -11,21 +11,15 @@ from typing import TYPE_CHECKING
 from pytest_bugsle.findings import Finding, make_finding
 from pytest_bugsle.regression.audit import is_held, is_known, is_unheld
 from pytest_bugsle.regression.ledger import Debt, Guard, Ledger
+from pytest_bugsle.regression.verdict import RULE_OF
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pytest_bugsle.regression.verdict import Policy
-    from pytest_bugsle.results import FixResult, GuardResult, Status
+    from pytest_bugsle.results import FixResult, GuardResult
 
 WEAKENED = "BUG107"
-_RULE_OF: Mapping[Status, str] = {
-    "no-test": "BUG101",
-    "passes-without-fix": "BUG102",
-    "existence-only": "BUG103",
-    "undecided": "BUG104",
-    "guard-fails": "BUG106",
-}
 _CAUSES: Mapping[str, str] = {
     "deleted": "is gone",
     "skipped": "is skipped",
@@ -84,7 +78,7 @@ def rewritten(
     held = {commit: entry for commit, entry in old.guards.items() if commit not in covered}
     held.update(guards)
     for fix in fixes:
-        rule = _RULE_OF.get(fix.status) if fix.status is not None else None
+        rule = RULE_OF.get(fix.status) if fix.status is not None else None
         if rule is not None and fix.commit in covered:
             debt[fix.commit] = Debt(fix.commit, rule, tuple(fix.bugs), fix.subject)
     for result in tried:

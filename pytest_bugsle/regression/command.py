@@ -58,9 +58,7 @@ def check(
 
 @click.command(context_settings={"ignore_unknown_options": False})
 @click.argument("revisions", nargs=-1, metavar="[COMMIT|A..B]... [-- PYTEST_ARGS]", type=click.UNPROCESSED)
-@click.option(
-    "--python", metavar="PATH", help="The interpreter that runs the tests; it needs pytest, not us."
-)
+@commands.python
 @click.option("--budget", type=float, metavar="SECONDS", help="Seconds for all proofs together.")
 @click.option(
     "--at",
@@ -123,7 +121,7 @@ def prove(
 @click.argument("revisions", nargs=-1, metavar="[COMMIT|A..B]...")
 @click.option("--no-run", is_flag=True, help="Run no test: leave out what the guards show on other branches.")
 @click.option("--edits", is_flag=True, help="Also put each edit of a proven fix back alone.")
-@click.option("--python", metavar="PATH", help="The interpreter that runs the tests.")
+@commands.python
 @click.option("--budget", type=float, metavar="SECONDS", help="Seconds for all runs together.")
 @commands.shared
 def what_else(

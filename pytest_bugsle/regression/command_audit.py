@@ -47,26 +47,9 @@ def _finite(context: click.Context, option: click.Parameter, value: float | None
     help="Write the ledger: what is not held as known debt, what is held as guards.",
 )
 @click.option("--guards", is_flag=True, help="Only try the guards of the ledger on today's tree.")
-@click.option(
-    "--python", metavar="PATH", help="The interpreter that runs the tests; it needs pytest, not us."
-)
-@click.option("-v", "--verbose", count=True, help="Show every fix, release and folder.")
-@click.option("-q", "--quiet", is_flag=True, help="Show only what is wrong.")
-@click.option("--strict", is_flag=True, default=None, help="Undecided fails.")
-@click.option(
-    "--report",
-    "reports",
-    metavar="FORMAT[:PATH]",
-    multiple=True,
-    help="Write a report: json, sarif, junit or markdown (repeatable).",
-)
-@click.option(
-    "--repo",
-    metavar="PATH",
-    type=click.Path(path_type=Path),
-    default=Path(),
-    help="The repository (default: here).",
-)
+@commands.python
+@commands.strict
+@commands.reporting(verbose="Show every fix, release and folder.")
 def audit(
     since: str | None,
     until: str | None,

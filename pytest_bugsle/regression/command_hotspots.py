@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_bugsle import commands
-from pytest_bugsle.errors import ExitCode, UndecidedError, UsageError
+from pytest_bugsle.errors import ExitCode, UndecidedError
 from pytest_bugsle.regression.directories import matches
 from pytest_bugsle.report import writer
 from pytest_bugsle.report.escape import for_terminal
 from pytest_bugsle.report.terminal import Line
 from pytest_bugsle.report.words import plural
 from pytest_bugsle.results import Counts, Range, Result
+from pytest_bugsle.scope import commit_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,22 +43,7 @@ _LONGEST_PLACE = 200
 @click.option(
     "--path", "patterns", metavar="PATTERN", multiple=True, help="Show only these files (repeatable)."
 )
-@click.option("-v", "--verbose", count=True, help="Show also when each was last changed.")
-@click.option("-q", "--quiet", is_flag=True, help="Show the table alone.")
-@click.option(
-    "--report",
-    "reports",
-    metavar="FORMAT[:PATH]",
-    multiple=True,
-    help="Write a report: json, sarif, junit or markdown (repeatable).",
-)
-@click.option(
-    "--repo",
-    metavar="PATH",
-    type=click.Path(path_type=Path),
-    default=Path(),
-    help="The repository (default: here).",
-)
+@commands.reporting(verbose="Show also when each was last changed.", quiet="Show the table alone.")
 def hotspots(
     limit: int,
     since: str | None,
@@ -106,13 +92,8 @@ def _look(
     from pytest_bugsle.store.cache import open_cache
     from pytest_bugsle.store.place import state_folder
 
-    begin = None if since is None else repository.resolve(since)
-    if since is not None and begin is None:
-        raise UsageError(
-            f"{since!a} names no commit of this repository.",
-            why="what came after it is what is counted.",
-            hint="`git tag` and `git branch -a` list the names.",
-        )
+    why = "what came after it is what is counted."
+    begin = None if since is None else commit_named(repository, since, why=why)
     head = repository.head().sha or "HEAD"
     settings = commands.settings_of(where, repository)
     surveyor = Surveyor(repository, read_configuration(where.resolve(), repository.top), settings)

@@ -137,20 +137,7 @@ class _Today:
         head = repo.head().sha
         tree = repo.tree_of(head) if repo.is_bare and head is not None else pool.snapshot()
         past = Past(surveyor, pool.repo, surveyor.ground(tree, pool.repo), head)
-        runs = Runs(
-            pool=pool,
-            python=terms.python,
-            user_top=repo.top,
-            rootdir=surveyor.rootdir,
-            inifile=surveyor.inifile,
-            grounds={},
-            timeout=terms.timeout,
-            deadline=terms.deadline,
-            args=terms.args,
-            copy=terms.copy,
-            no_reach="a guard is asked whether it notices, not what it reaches",
-            say=terms.say,
-        )
+        runs = terms.runs(surveyor, {}, "a guard is asked whether it notices, not what it reaches")
         return cls(surveyor, terms, past, Relapses(past, pool), runs)
 
     def run(self, probes: Sequence[Probe]) -> dict[Probe, Run]:

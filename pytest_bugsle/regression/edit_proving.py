@@ -22,6 +22,7 @@ from pytest_bugsle.regression.edit_proof import (
     judge,
     witnesses_of,
 )
+from pytest_bugsle.regression.linking import selector_of
 from pytest_bugsle.regression.proof import Probe
 from pytest_bugsle.results import EditResult
 from pytest_bugsle.runner.outcome import Selector
@@ -266,7 +267,7 @@ class EditProof:
     def _witnesses(self, pieces: Sequence[Piece]) -> tuple[tuple[Witness, ...], bool]:
         """Run guards and tests near the fix with it in place, and note which edits each runs."""
         guards = {
-            test.id: _selector(test.id, self.rootdir) for test in self.fix.tests if test.shows == "proven"
+            test.id: selector_of(test.id, self.rootdir) for test in self.fix.tests if test.shows == "proven"
         }
         files = {selector.path for selector in guards.values()} | {s.path for s in self.near}
         wide = frozenset(Selector(path) for path in files)
@@ -280,7 +281,7 @@ class EditProof:
         witnesses = tuple(
             Witness(
                 id,
-                _selector(id, self.rootdir),
+                selector_of(id, self.rootdir),
                 outcome.duration,
                 id in guards,
                 {path: frozenset(lines) for path, lines in run.reached.get(id, {}).items()},
@@ -324,13 +325,6 @@ def _whole(content: bytes | None) -> str:
     if content is None or b"\0" in content[:8000]:
         return ""
     return decode(content[:400]).strip().partition("\n")[0]
-
-
-def _selector(id: str, rootdir: str) -> Selector:
-    path, _, name = id.partition("::")
-    prefix = "" if rootdir == "." else f"{rootdir}/"
-    name = name.partition("[")[0].replace("::", ".")
-    return Selector(prefix + path, frozenset({name}) if name else None)
 
 
 _VERSION = 2

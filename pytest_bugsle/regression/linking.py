@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -33,15 +34,20 @@ class Linked:
     broken: tuple[str, ...] = ()
 
 
+def selector_of(id: str, rootdir: str) -> Selector:
+    """Return how to ask for the test function behind a test id, which begins at pytest's rootdir."""
+    path, _, name = id.partition("::")  # a folder may have a bracket in its name, as parameters have
+    name = name.partition("[")[0].replace("::", ".")
+    return Selector(posixpath.normpath(f"{rootdir}/{path}"), frozenset({name}) if name else None)
+
+
 def plus_named(
     linked: Mapping[Selector, tuple[Link, ...]], ids: Iterable[str], rootdir: str
 ) -> dict[Selector, tuple[Link, ...]]:
     """Return `linked` and the tests with these ids, that a hook of the project linked."""
     tests = dict(linked)
-    prefix = "" if rootdir == "." else f"{rootdir}/"
     for id in sorted(ids):
-        path, _, name = id.partition("::")
-        selector = Selector(prefix + path, frozenset({name.replace("::", ".")}))
+        selector = selector_of(id, rootdir)
         tests[selector] = (
             *tests.get(selector, ()),
             Link(kind="hook", evidence="a hook of the project says so"),

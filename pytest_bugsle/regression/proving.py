@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from pytest_bugsle.git.repository import Entry
     from pytest_bugsle.regression.gather import Surveyor, TreeSides
     from pytest_bugsle.regression.planning import Fixes, PlannedFix
-    from pytest_bugsle.regression.proof import Evidence, Proof, Where
+    from pytest_bugsle.regression.proof import Evidence, Proof, Side, Where
+    from pytest_bugsle.regression.runs import Ground
     from pytest_bugsle.store.cache import Cache
 
 _ROOM = "proof"
@@ -61,6 +62,23 @@ class Terms:
     is_linked: Callable[[FixResult, str], bool] | None = None
     edits: bool = False
     """Also put each edit of a proven fix back alone."""
+
+    def runs(self, surveyor: Surveyor, grounds: dict[tuple[str, Where, Side], Ground], no_reach: str) -> Runs:
+        """Return what answers probes on these terms; `no_reach` says why reach is not measured."""
+        return Runs(
+            pool=self.pool,
+            python=self.python,
+            user_top=surveyor.repo.top,
+            rootdir=surveyor.rootdir,
+            inifile=surveyor.inifile,
+            grounds=grounds,
+            timeout=self.timeout,
+            deadline=self.deadline,
+            args=self.args,
+            copy=self.copy,
+            no_reach=no_reach,
+            say=self.say,
+        )
 
 
 @dataclass(slots=True)
@@ -114,7 +132,7 @@ def prove(fixes: Fixes, terms: Terms) -> Proven:
                 experiments[key] = experiment
                 continue
         results[key] = settled
-    runs = _runs(surveyor, laid_out, terms)
+    runs = terms.runs(surveyor, _grounds(laid_out), terms.no_reach)
     if experiments:
         results.update(_prove_whole(experiments, runs, terms))
     if terms.edits:
@@ -230,26 +248,13 @@ def _kept(experiment: _Experiment, terms: Terms, done: Proven) -> FixResult | No
     )
 
 
-def _runs(surveyor: Surveyor, experiments: Mapping[str, _Experiment], terms: Terms) -> Runs:
-    return Runs(
-        pool=terms.pool,
-        python=terms.python,
-        user_top=surveyor.repo.top,
-        rootdir=surveyor.rootdir,
-        inifile=surveyor.inifile,
-        grounds={
-            (key, pair.where, side): difference.ground(side)
-            for key, experiment in experiments.items()
-            for pair, difference in zip(experiment.pairs, experiment.differences, strict=True)
-            for side in ("before", "after")
-        },
-        timeout=terms.timeout,
-        deadline=terms.deadline,
-        args=terms.args,
-        copy=terms.copy,
-        no_reach=terms.no_reach,
-        say=terms.say,
-    )
+def _grounds(experiments: Mapping[str, _Experiment]) -> dict[tuple[str, Where, Side], Ground]:
+    return {
+        (key, pair.where, side): difference.ground(side)
+        for key, experiment in experiments.items()
+        for pair, difference in zip(experiment.pairs, experiment.differences, strict=True)
+        for side in ("before", "after")
+    }
 
 
 def _prove_whole(experiments: Mapping[str, _Experiment], runs: Runs, terms: Terms) -> dict[str, FixResult]:

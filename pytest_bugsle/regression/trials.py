@@ -19,6 +19,7 @@ from pytest_bugsle import __version__
 from pytest_bugsle.errors import BugsleError
 from pytest_bugsle.probes import drive
 from pytest_bugsle.regression.branches import command
+from pytest_bugsle.regression.linking import selector_of
 from pytest_bugsle.regression.porting import Porting
 from pytest_bugsle.regression.proof import (
     Case,
@@ -66,10 +67,9 @@ class Trials:
         if fix.judged_at == "commit" and self.repo.resolve(planned.unit.head) is not None:
             tree = self.repo.tree_of(planned.unit.head)
         self.home = surveyor.ground(tree, self.repo)
-        prefix = "" if surveyor.rootdir == "." else f"{surveyor.rootdir}/"
         self.guards: dict[Selector, TestResult] = {}
         for test in fix.tests:
-            selector = _selector(test.id, prefix)
+            selector = selector_of(test.id, surveyor.rootdir)
             if test.shows == "proven" and selector.path in self.home.listing:
                 self.guards.setdefault(selector, test)
         for selector in [*self.guards][MOST_GUARDS:]:
@@ -84,7 +84,7 @@ class Trials:
         has none of the code that the fix changes.
         """
         found: dict[str, Lead] = {}
-        runs = self._runs()
+        runs = self.terms.runs(self.surveyor, {}, "a trial on a branch measures no reach")
         for branch in branches if self.guards else ():
             key = self._key(branch)
             lead = self._kept(key)
@@ -98,23 +98,6 @@ class Trials:
                 told = self._command(branch)
                 found[branch.name] = msgspec.structs.replace(lead, branch=branch.name, command=told)
         return found
-
-    def _runs(self) -> Runs:
-        terms = self.terms
-        return Runs(
-            pool=terms.pool,
-            python=terms.python,
-            user_top=self.surveyor.repo.top,
-            rootdir=self.surveyor.rootdir,
-            inifile=self.surveyor.inifile,
-            grounds={},
-            timeout=terms.timeout,
-            deadline=terms.deadline,
-            args=terms.args,
-            copy=terms.copy,
-            no_reach="a trial on a branch measures no reach",
-            say=terms.say,
-        )
 
     def _tried(self, branch: Branch, runs: Runs) -> Lead | None:
         """Try one branch, and once more with all that may stand around the guards where they do not run."""
@@ -287,9 +270,3 @@ def _status(run: Run, id: str) -> str:
 def _evidence(outcome: Outcome, guard: TestResult | None) -> Evidence:
     selector = Selector(outcome.path, frozenset({outcome.name}))
     return Evidence(outcome.id, selector, tuple(guard.links) if guard else (), outcome, None, "undecided")
-
-
-def _selector(id: str, prefix: str) -> Selector:
-    path, _, name = id.partition("::")
-    name = name.partition("[")[0].replace("::", ".")
-    return Selector(prefix + path, frozenset({name}) if name else None)

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from pytest_bugsle.results import EditResult, FixResult, Status, TestResult
     from pytest_bugsle.waivers import Grant
 
-_RULE_OF: Mapping[Status, str] = {
+RULE_OF: Mapping[Status, str] = {
     "no-test": "BUG101",
     "passes-without-fix": "BUG102",
     "existence-only": "BUG103",
     "undecided": "BUG104",
     "guard-fails": "BUG106",
 }
+"""The rule that a fix of this status breaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def findings_of(
             grant = next((g for g in grants if g.covers(rule, fix.commits, fix.bugs)), None)
             if grant is not None:
                 used.append(grant)
-                if _RULE_OF.get(fix.status or "proven") == rule:
+                if RULE_OF.get(fix.status or "proven") == rule:
                     waived = f"{rule}: {grant.reason}"
                 continue
             findings.append(_finding(rule, fix, test, policy))
@@ -64,7 +65,7 @@ def findings_of(
 
 def _raised(fix: FixResult) -> Iterator[tuple[str, TestResult | None]]:
     """Yield the rules that a fix breaks, and the test that shows it."""
-    rule = _RULE_OF.get(fix.status) if fix.status is not None else None
+    rule = RULE_OF.get(fix.status) if fix.status is not None else None
     if rule is not None and rule != "BUG106":
         yield rule, next((test for test in fix.tests if test.shows == fix.status), None)
     if fix.status is not None:
