@@ -74,7 +74,7 @@ def named(repo: Repository, surveyor: Surveyor, names: Sequence[str]) -> Scope:
     commits: list[Commit] = []
     units: list[Unit] = []
     for name in names:
-        sha = commit_named(repo, name, why="only a commit that is here can be taken out.")
+        sha = commit_named(repo, name, why="only a commit that is here can be judged.")
         commit = read_log(repo, None, sha, limit=1)[0]
         if commit.cut:
             raise UndecidedError(

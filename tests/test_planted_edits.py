@@ -551,3 +551,36 @@ def test_a_name_that_old_code_misses_was_the_bug(tmp_path: Path) -> None:
     )
     (edit,) = edits(proven(repo))
     assert (edit["guarded"], edit["group"], edit["by"]) == (True, None, ["tests/test_a.py::test_f"])
+
+
+def test_of_several_edits_that_nobody_was_seen_to_run_the_one_that_matters_is_found(tmp_path: Path) -> None:
+    """Put back together they turn the guard red, so that each has its own run."""
+    wrong, mended, test = HIDDEN["in another process"]
+    start = wrong.replace("def size", "def never():\n            return 2\n\n        def size")
+    repo = Repo(tmp_path / "p", start={"src/pkg/a.py": start})
+    text = repo.read("src/pkg/a.py").replace("return 2", "return 3")
+    for old, new in mended.items():
+        text = text.replace(old, new)
+    repo.commit(
+        "fix: both halves, and one that nothing needs",
+        {"src/pkg/a.py": text.encode(), "tests/test_a.py": test},
+    )
+    said = proven(repo)
+    assert verdicts(said) == {'return "right"': True, "return 3": False, "return 1": True}
+    assert is_thrifty(said)
+
+
+def test_edits_that_no_test_runs_need_no_run_of_their_own(tmp_path: Path) -> None:
+    """One run with the fix, one with all of them put back, and one for the edit that a test runs."""
+    repo = Repo(tmp_path / "p", start={"src/pkg/a.py": many(6, 1)})
+    repo.commit(
+        "fix: all were one too high",
+        {
+            "src/pkg/a.py": many(6, 0),
+            "tests/test_a.py": "from pkg import a\n\n\ndef test_0():\n    assert a.f0() == 0\n",
+        },
+    )
+    said = proven(repo)
+    assert [edit["guarded"] for edit in edits(said)] == [True] + [False] * 5
+    assert {edit["why"] for edit in edits(said)[1:]} == {"no test runs it"}
+    assert said.report["timings"]["runs"] == 3
