@@ -23,13 +23,13 @@ from pytest_bugsle.code.functions import functions, functions_at
 from pytest_bugsle.git.diff import changes, line_changes
 from pytest_bugsle.git.repository import Repository
 from pytest_bugsle.history.past import read_past
-from pytest_bugsle.regression.clones import clones
+from pytest_bugsle.regression.elsewhere.clones import clones
+from pytest_bugsle.regression.elsewhere.partners import partners
+from pytest_bugsle.regression.elsewhere.repeats import repeats
+from pytest_bugsle.regression.elsewhere.siblings import siblings
+from pytest_bugsle.regression.elsewhere.what_else import WhatElse
 from pytest_bugsle.regression.gather import Surveyor
-from pytest_bugsle.regression.partners import partners
 from pytest_bugsle.regression.planning import Fixes
-from pytest_bugsle.regression.repeats import repeats
-from pytest_bugsle.regression.siblings import siblings
-from pytest_bugsle.regression.what_else import WhatElse
 from pytest_bugsle.runner.configuration import read_configuration
 from pytest_bugsle.settings import Settings
 from pytest_bugsle.stats.intervals import wilson
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_bugsle.history.past import Past, PastCommit
-    from pytest_bugsle.regression.leads import FixView
+    from pytest_bugsle.regression.elsewhere.leads import FixView
     from pytest_bugsle.results import Lead
 
 Place = tuple[str, str]

@@ -20,8 +20,8 @@ from pytest_bugsle.gate import cache_of, nothing_judged, result_of, terms_of
 from pytest_bugsle.git.log import read_log
 from pytest_bugsle.git.repository import Repository
 from pytest_bugsle.history.releases import read_releases
-from pytest_bugsle.regression import audit, auditing, baseline, ledger
 from pytest_bugsle.regression.planning import Fixes
+from pytest_bugsle.regression.record import audit, auditing, baseline, ledger
 from pytest_bugsle.results import FixResult, GuardResult, Range, Result, Timings
 from pytest_bugsle.scope import commit_named
 from pytest_bugsle.store.place import state_folder

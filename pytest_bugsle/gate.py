@@ -270,7 +270,7 @@ def terms_of(plan: Plan, fixes: Fixes, seen: Seen | None) -> Terms:
 
 def _what_else(plan: Plan, fixes: Fixes, results: list[FixResult], terms: Terms | None) -> list[FixResult]:
     """Look at each fix that was asked for; a finder that fails costs its lines, and never the verdict."""
-    from pytest_bugsle.regression.what_else import WhatElse
+    from pytest_bugsle.regression.elsewhere.what_else import WhatElse
 
     request, repo = plan.request, plan.repo
     head = repo.head().sha if repo is not None else None
@@ -320,7 +320,7 @@ def result_of(plan: Plan, results: list[FixResult], timings: Timings) -> Result:
     if request.leads_only:
         findings = [finding for finding in findings if finding.rule == "BUG105"]
     if request.what_else:
-        from pytest_bugsle.regression import what_else
+        from pytest_bugsle.regression.elsewhere import what_else
 
         for fix in results:
             for finding in what_else.findings_of(fix, policy):

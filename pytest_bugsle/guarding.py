@@ -13,7 +13,7 @@ from pytest_bugsle.errors import ProgramError, UndecidedError
 from pytest_bugsle.findings import make_finding
 from pytest_bugsle.gate import nothing_judged
 from pytest_bugsle.git.log import read_log
-from pytest_bugsle.regression import audit, auditing, baseline, ledger
+from pytest_bugsle.regression.record import audit, auditing, baseline, ledger
 from pytest_bugsle.regression.verdict import Policy
 from pytest_bugsle.results import GuardResult, Result, Timings, count
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def try_branches(found: Audit) -> None:
     """Run the guards of held fixes on the maintained branches that lack these fixes."""
-    from pytest_bugsle.regression.branches import maintained
+    from pytest_bugsle.regression.elsewhere.branches import maintained
 
     repo, plan, until = found.repo, found.plan, found.plan.range
     assert until is not None
@@ -61,7 +61,7 @@ def try_branches(found: Audit) -> None:
 
 def write_baseline(found: Audit) -> None:
     """Write the ledger from what was judged, with the guards that still notice their bugs in today's tree."""
-    from pytest_bugsle.regression import decay
+    from pytest_bugsle.regression.record import decay
 
     old, plan = found.ledger, found.plan
     guards: dict[str, ledger.Guard] = {}
@@ -99,7 +99,7 @@ def write_baseline(found: Audit) -> None:
 
 def tried(found: Audit, guards: Sequence[ledger.Guard]) -> list[GuardResult]:
     """Try guards on today's tree, uncommitted changes and all."""
-    from pytest_bugsle.regression import decay
+    from pytest_bugsle.regression.record import decay
 
     if not guards:
         return []

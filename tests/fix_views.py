@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from pytest_bugsle.git.log import read_log
 from pytest_bugsle.git.pool import Pool
 from pytest_bugsle.git.repository import Repository
+from pytest_bugsle.regression.elsewhere.what_else import WhatElse
 from pytest_bugsle.regression.gather import Surveyor
 from pytest_bugsle.regression.planning import Fixes, PlannedFix
 from pytest_bugsle.regression.proving import Terms, prove
-from pytest_bugsle.regression.what_else import WhatElse
 from pytest_bugsle.runner.configuration import read_configuration
 from pytest_bugsle.settings import Settings
 from pytest_bugsle.store.cache import Cache
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_bugsle.regression.leads import FixView
+    from pytest_bugsle.regression.elsewhere.leads import FixView
     from pytest_bugsle.results import FixResult
 
 

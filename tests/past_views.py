@@ -7,7 +7,7 @@ from git_sandbox import Sandbox
 from pytest_bugsle.git.diff import changes
 from pytest_bugsle.git.log import read_log
 from pytest_bugsle.git.repository import Repository
-from pytest_bugsle.regression.leads import FixedFile, FixView
+from pytest_bugsle.regression.elsewhere.leads import FixedFile, FixView
 from pytest_bugsle.regression.sides import Layout, Side
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_bugsle.code.alignment import aligned, likeliest
-from pytest_bugsle.code.edits import Edit, edits_of, put_back
+from pytest_bugsle.code.editing.alignment import aligned, likeliest
+from pytest_bugsle.code.editing.edits import Edit, edits_of, put_back
 from pytest_bugsle.code.syntax import parse, same_code
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_bugsle.code.inverses import Inverse, inverses_of, put_all, put_inverse
+from pytest_bugsle.code.editing.inverses import Inverse, inverses_of, put_all, put_inverse
 from pytest_bugsle.code.syntax import parse, same_code
 
 OLD = """\

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_bugsle.regression import baseline
-from pytest_bugsle.regression.audit import NOT_YET, areas, audit_of, normalised, share
-from pytest_bugsle.regression.ledger import Debt, Guard, Ledger
+from pytest_bugsle.regression.record import baseline
+from pytest_bugsle.regression.record.audit import NOT_YET, areas, audit_of, normalised, share
+from pytest_bugsle.regression.record.ledger import Debt, Guard, Ledger
 from pytest_bugsle.regression.verdict import Policy
 from pytest_bugsle.results import FixResult, GuardResult, Status, TestResult
 

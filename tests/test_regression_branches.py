@@ -12,7 +12,7 @@ from git_sandbox import fingerprint
 from repositories import Repo
 
 from pytest_bugsle.git.repository import Repository
-from pytest_bugsle.regression.branches import Branch, branches, command, maintained, state, try_on
+from pytest_bugsle.regression.elsewhere.branches import Branch, branches, command, maintained, state, try_on
 from pytest_bugsle.store.cache import Cache
 
 if TYPE_CHECKING:

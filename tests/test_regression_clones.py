@@ -19,8 +19,8 @@ from git_sandbox import Sandbox
 
 from pytest_bugsle.git.diff import changes
 from pytest_bugsle.git.repository import Repository
-from pytest_bugsle.regression.clones import clones
-from pytest_bugsle.regression.leads import FixedFile, FixView
+from pytest_bugsle.regression.elsewhere.clones import clones
+from pytest_bugsle.regression.elsewhere.leads import FixedFile, FixView
 from pytest_bugsle.regression.sides import Layout, classify
 from pytest_bugsle.store.cache import Cache
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from repositories import RIGHT, WRONG, Repo, clean_environment, guard
 
-from pytest_bugsle.code.inverses import Inverse
+from pytest_bugsle.code.editing.inverses import Inverse
 from pytest_bugsle.git.log import read_log
 from pytest_bugsle.git.pool import Pool
 from pytest_bugsle.git.repository import Repository
-from pytest_bugsle.regression.culprits import first_of
-from pytest_bugsle.regression.decay import guard_of, try_guards
 from pytest_bugsle.regression.gather import Surveyor
-from pytest_bugsle.regression.ledger import Guard, Ledger, PutBack, parse, text
 from pytest_bugsle.regression.planning import Fixes, PlannedFix
 from pytest_bugsle.regression.proving import Terms, prove
+from pytest_bugsle.regression.record.culprits import first_of
+from pytest_bugsle.regression.record.decay import guard_of, try_guards
+from pytest_bugsle.regression.record.ledger import Guard, Ledger, PutBack, parse, text
 from pytest_bugsle.results import FixResult, GuardResult
 from pytest_bugsle.runner.configuration import read_configuration
 from pytest_bugsle.settings import Settings

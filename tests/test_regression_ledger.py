@@ -11,9 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from repositories import Repo
 
-from pytest_bugsle.code.inverses import Inverse
+from pytest_bugsle.code.editing.inverses import Inverse
 from pytest_bugsle.errors import UsageError
-from pytest_bugsle.regression.ledger import Debt, Guard, Ledger, PutBack, parse, place, read, text, write
+from pytest_bugsle.regression.record.ledger import (
+    Debt,
+    Guard,
+    Ledger,
+    PutBack,
+    parse,
+    place,
+    read,
+    text,
+    write,
+)
 from pytest_bugsle.store.place import let_through, state_folder, write_whole
 
 

@@ -11,7 +11,7 @@ from git_sandbox import Sandbox
 from past_views import source_of, view_of
 
 from pytest_bugsle.history.past import read_past
-from pytest_bugsle.regression.partners import partners
+from pytest_bugsle.regression.elsewhere.partners import partners
 from pytest_bugsle.results import Lead
 from pytest_bugsle.store.cache import Cache
 

@@ -10,8 +10,8 @@ from git_sandbox import Sandbox
 from past_views import source_of, view_of
 
 from pytest_bugsle.history.past import read_past
-from pytest_bugsle.regression.leads import FixedFile
-from pytest_bugsle.regression.repeats import fixed_functions, repeats
+from pytest_bugsle.regression.elsewhere.leads import FixedFile
+from pytest_bugsle.regression.elsewhere.repeats import fixed_functions, repeats
 from pytest_bugsle.results import Lead
 from pytest_bugsle.store.cache import Cache
 

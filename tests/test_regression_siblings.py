@@ -15,7 +15,7 @@ from repositories import Repo
 
 from pytest_bugsle.git.blame import IGNORED_REVS
 from pytest_bugsle.history.origins import statements_of
-from pytest_bugsle.regression.siblings import likeness, siblings, surviving
+from pytest_bugsle.regression.elsewhere.siblings import likeness, siblings, surviving
 
 if TYPE_CHECKING:
     from pathlib import Path

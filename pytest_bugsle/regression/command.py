@@ -186,7 +186,7 @@ def _proof(settings: Settings, edits: bool | None) -> ProofChoice:
 
 def _has_branches(repository: Repository, settings: Settings) -> bool:
     """Say whether any branch is maintained beside this one: without one there is nothing to run."""
-    from pytest_bugsle.regression.branches import maintained
+    from pytest_bugsle.regression.elsewhere.branches import maintained
 
     head = repository.head().sha
     return head is not None and bool(maintained(repository, settings.branches, head))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_bugsle.code.edits import edits_of, put_back
+from pytest_bugsle.code.editing.edits import edits_of, put_back
 from pytest_bugsle.code.statements import statements
 from pytest_bugsle.code.syntax import decode
 from pytest_bugsle.probes import drive
@@ -30,7 +30,7 @@ from pytest_bugsle.runner.outcome import Selector
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from pytest_bugsle.code.edits import Edit
+    from pytest_bugsle.code.editing.edits import Edit
     from pytest_bugsle.regression.before import Edits
     from pytest_bugsle.regression.proof import Where
     from pytest_bugsle.regression.runs import Ground, Runs

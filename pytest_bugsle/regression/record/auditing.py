@@ -22,9 +22,9 @@ from pytest_bugsle.errors import UndecidedError, UsageError
 from pytest_bugsle.history.judgement import Judgement
 from pytest_bugsle.history.references import Reference
 from pytest_bugsle.history.units import Kind, Unit
-from pytest_bugsle.regression.audit import NOT_YET
 from pytest_bugsle.regression.gather import Surveyor
 from pytest_bugsle.regression.planning import Fixes
+from pytest_bugsle.regression.record.audit import NOT_YET
 from pytest_bugsle.results import FixResult, Lead
 from pytest_bugsle.runner.configuration import Configuration, read_configuration
 from pytest_bugsle.runner.environment import interpreter_facts
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pytest_bugsle.git.diff import Change
     from pytest_bugsle.git.log import Commit
     from pytest_bugsle.git.repository import Entry
-    from pytest_bugsle.regression.branches import Branch
+    from pytest_bugsle.regression.elsewhere.branches import Branch
     from pytest_bugsle.regression.planning import PlannedFix
     from pytest_bugsle.regression.proving import Terms
     from pytest_bugsle.settings import Settings
@@ -322,8 +322,8 @@ class Auditor:
         planned: list[tuple[Fixes, PlannedFix]] = []
 
         def ask(branch: Branch) -> tuple[list[Lead], bool]:
-            from pytest_bugsle.regression.branches import try_on
-            from pytest_bugsle.regression.what_else import WhatElse
+            from pytest_bugsle.regression.elsewhere.branches import try_on
+            from pytest_bugsle.regression.elsewhere.what_else import WhatElse
 
             planned.extend([] if planned else [self.plan(unit)])
             fixes, plan = planned[0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_bugsle.findings import make_finding
-from pytest_bugsle.regression.leads import FixedFile, FixView, ranked
+from pytest_bugsle.regression.elsewhere.leads import FixedFile, FixView, ranked
 from pytest_bugsle.results import Lead
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_bugsle.git.diff import Change
     from pytest_bugsle.git.repository import Repository
     from pytest_bugsle.history.past import Past
-    from pytest_bugsle.regression.branches import Branch
+    from pytest_bugsle.regression.elsewhere.branches import Branch
     from pytest_bugsle.regression.gather import Surveyor
     from pytest_bugsle.regression.planning import PlannedFix
     from pytest_bugsle.regression.proving import Terms
@@ -46,10 +46,10 @@ class WhatElse:
         """Return the fix with its ranked list; with `terms` the guards run on branches that may hold the bug."""
         import msgspec
 
-        from pytest_bugsle.regression.clones import clones
-        from pytest_bugsle.regression.partners import partners
-        from pytest_bugsle.regression.repeats import repeats
-        from pytest_bugsle.regression.siblings import siblings
+        from pytest_bugsle.regression.elsewhere.clones import clones
+        from pytest_bugsle.regression.elsewhere.partners import partners
+        from pytest_bugsle.regression.elsewhere.repeats import repeats
+        from pytest_bugsle.regression.elsewhere.siblings import siblings
 
         view = self.view(planned)
         found = [
@@ -91,7 +91,7 @@ class WhatElse:
     def _on_branches(
         self, view: FixView, planned: PlannedFix, fix: FixResult, terms: Terms | None
     ) -> list[Lead]:
-        from pytest_bugsle.regression import branches
+        from pytest_bugsle.regression.elsewhere import branches
 
         if self._branches is None:
             patterns = self.surveyor.settings.branches

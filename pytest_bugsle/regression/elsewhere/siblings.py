@@ -17,7 +17,7 @@ from pytest_bugsle.code.tokens import KEYWORDS, defined_name, is_literal, is_nam
 from pytest_bugsle.git.blame import ignored_revisions
 from pytest_bugsle.git.diff import line_changes
 from pytest_bugsle.history.origins import Mended, origins, put_in, statements_of
-from pytest_bugsle.regression.leads import is_foreign
+from pytest_bugsle.regression.elsewhere.leads import is_foreign
 from pytest_bugsle.results import Lead
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_bugsle.code.tokens import LogicalLine
     from pytest_bugsle.git.diff import Change
     from pytest_bugsle.history.origins import Old, Origin
-    from pytest_bugsle.regression.leads import FixView
+    from pytest_bugsle.regression.elsewhere.leads import FixView
 
     Tokens = tuple[str, ...]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_bugsle.code.alignment import Pair, aligned, gaps, likeliest, shared
-from pytest_bugsle.code.drafting import Draft, Drafting, NotApart, Where, parts
-from pytest_bugsle.code.elements import Element, changed_elements
-from pytest_bugsle.code.layout import Clause, Definition, Layout, Range
-from pytest_bugsle.code.reversals import Region
+from pytest_bugsle.code.editing.alignment import Pair, aligned, gaps, likeliest, shared
+from pytest_bugsle.code.editing.drafting import Draft, Drafting, NotApart, Where, parts
+from pytest_bugsle.code.editing.elements import Element, changed_elements
+from pytest_bugsle.code.editing.layout import Clause, Definition, Layout, Range
+from pytest_bugsle.code.editing.reversals import Region
 from pytest_bugsle.code.syntax import behaving
 
 _ALIKE = 0.3

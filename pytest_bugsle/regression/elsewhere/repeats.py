@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytest_bugsle.history.past import Past, PastCommit
-    from pytest_bugsle.regression.leads import FixedFile, FixView
+    from pytest_bugsle.regression.elsewhere.leads import FixedFile, FixView
     from pytest_bugsle.store.cache import Cache
 
 LEAST_FIXES = 2

@@ -9,8 +9,8 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from pytest_bugsle.findings import Finding, make_finding
-from pytest_bugsle.regression.audit import is_held, is_known, is_unheld
-from pytest_bugsle.regression.ledger import Debt, Guard, Ledger
+from pytest_bugsle.regression.record.audit import is_held, is_known, is_unheld
+from pytest_bugsle.regression.record.ledger import Debt, Guard, Ledger
 from pytest_bugsle.regression.verdict import RULE_OF
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from difflib import SequenceMatcher
 from itertools import accumulate
 from textwrap import dedent
 
-from pytest_bugsle.code.drafting import Draft, NotApart
-from pytest_bugsle.code.layout import Layout, NoPlace, Span
-from pytest_bugsle.code.reversals import spliced
-from pytest_bugsle.code.splitting import split
+from pytest_bugsle.code.editing.drafting import Draft, NotApart
+from pytest_bugsle.code.editing.layout import Layout, NoPlace, Span
+from pytest_bugsle.code.editing.reversals import spliced
+from pytest_bugsle.code.editing.splitting import split
 from pytest_bugsle.code.syntax import behaving, is_version, parse, same_code, shape
 
 _LARGEST_ALIGNMENT = 1_000_000

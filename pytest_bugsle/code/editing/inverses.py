@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
-from pytest_bugsle.code.blocks import (
+from pytest_bugsle.code.editing.blocks import (
     Compound,
     Definition,
     Source,
@@ -29,7 +29,7 @@ from pytest_bugsle.code.blocks import (
     neighbour_of,
     read,
 )
-from pytest_bugsle.code.layout import Layout, NoPlace
+from pytest_bugsle.code.editing.layout import Layout, NoPlace
 from pytest_bugsle.code.syntax import parse, reads_annotations, same_code, shape
 
 Form = Literal["block", "header", "lines", "file"]

@@ -10,8 +10,8 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_bugsle.code.alignment import aligned, gaps, likeliest, shared
-from pytest_bugsle.code.layout import Layout, Range, Span
+from pytest_bugsle.code.editing.alignment import aligned, gaps, likeliest, shared
+from pytest_bugsle.code.editing.layout import Layout, Range, Span
 from pytest_bugsle.code.syntax import shape
 
 _MOST_ELEMENTS = 5_000

@@ -6,8 +6,8 @@ import ast
 import warnings
 from collections.abc import Iterable, Sequence
 
-from pytest_bugsle.code.drafting import Draft
-from pytest_bugsle.code.layout import Layout, Range, Span
+from pytest_bugsle.code.editing.drafting import Draft
+from pytest_bugsle.code.editing.layout import Layout, Range, Span
 from pytest_bugsle.code.syntax import shape
 
 _AFFORDED = 2_000_000

@@ -12,7 +12,7 @@ from pytest_bugsle.code.functions import functions
 from pytest_bugsle.history.churn import changed_functions
 from pytest_bugsle.history.cochange import LARGEST_CHANGESET, Coupling, couplings
 from pytest_bugsle.history.messages import excerpt
-from pytest_bugsle.regression.repeats import fixed_functions
+from pytest_bugsle.regression.elsewhere.repeats import fixed_functions
 from pytest_bugsle.regression.sides import Side
 from pytest_bugsle.results import Lead
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pytest_bugsle.history.past import Past, PastCommit
-    from pytest_bugsle.regression.leads import FixedFile, FixView
+    from pytest_bugsle.regression.elsewhere.leads import FixedFile, FixView
     from pytest_bugsle.store.cache import Cache
 
 MOST_COMMITS = 100

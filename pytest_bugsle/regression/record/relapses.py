@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_bugsle.code.inverses import Inverse, inverses_of, put_all, put_inverse
+from pytest_bugsle.code.editing.inverses import Inverse, inverses_of, put_all, put_inverse
 from pytest_bugsle.code.syntax import same_code
 from pytest_bugsle.git.log import read_log
-from pytest_bugsle.regression.culprits import first_of, since_when
-from pytest_bugsle.regression.ledger import Guard, PutBack
+from pytest_bugsle.regression.record.culprits import first_of, since_when
+from pytest_bugsle.regression.record.ledger import Guard, PutBack
 from pytest_bugsle.regression.trees import Conflict, Difference, FileDifference, lay_out
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pytest_bugsle.git.diff import Change
     from pytest_bugsle.git.pool import Pool
     from pytest_bugsle.regression.before import Edits
-    from pytest_bugsle.regression.culprits import Past
     from pytest_bugsle.regression.gather import TreeSides
+    from pytest_bugsle.regression.record.culprits import Past
     from pytest_bugsle.regression.trees import Step
 
 _SHA = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_bugsle.code.alignment import shared
-from pytest_bugsle.code.drafting import Block, Draft, Drafting, NotApart, Where, family, parts, shown
-from pytest_bugsle.code.layout import Clause, Compound, Layout, Range, Span
+from pytest_bugsle.code.editing.alignment import shared
+from pytest_bugsle.code.editing.drafting import Block, Draft, Drafting, NotApart, Where, family, parts, shown
+from pytest_bugsle.code.editing.layout import Clause, Compound, Layout, Range, Span
 from pytest_bugsle.code.syntax import behaving
 
 _ALIKE = 0.5

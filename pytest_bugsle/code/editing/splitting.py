@@ -10,13 +10,13 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from pytest_bugsle.code.alignment import Pair, aligned, gaps, likeliest
-from pytest_bugsle.code.drafting import Block, Draft, Drafting, NotApart, Where, family
-from pytest_bugsle.code.elements import changed_elements
-from pytest_bugsle.code.enclosing import Enclosing, Match
-from pytest_bugsle.code.headers import Headers
-from pytest_bugsle.code.layout import Compound, Definition, Layout, Span
-from pytest_bugsle.code.reversals import Region
+from pytest_bugsle.code.editing.alignment import Pair, aligned, gaps, likeliest
+from pytest_bugsle.code.editing.drafting import Block, Draft, Drafting, NotApart, Where, family
+from pytest_bugsle.code.editing.elements import changed_elements
+from pytest_bugsle.code.editing.enclosing import Enclosing, Match
+from pytest_bugsle.code.editing.headers import Headers
+from pytest_bugsle.code.editing.layout import Compound, Definition, Layout, Span
+from pytest_bugsle.code.editing.reversals import Region
 from pytest_bugsle.code.syntax import behaving, reads_annotations
 
 _Import = ast.Import | ast.ImportFrom

@@ -18,12 +18,12 @@ from pytest_bugsle.code.syntax import lines_of
 from pytest_bugsle.code.tokens import Fingerprint, LogicalLine, fingerprint, readable_lines, word_hash
 from pytest_bugsle.code.windows import Swap, Text, Window, misspelt, windows
 from pytest_bugsle.git.diff import line_changes
-from pytest_bugsle.regression.leads import is_foreign
+from pytest_bugsle.regression.elsewhere.leads import is_foreign
 from pytest_bugsle.results import Lead
 
 if TYPE_CHECKING:
     from pytest_bugsle.git.repository import Repository
-    from pytest_bugsle.regression.leads import FixedFile, FixView
+    from pytest_bugsle.regression.elsewhere.leads import FixedFile, FixView
     from pytest_bugsle.store.cache import Cache
 
 _ROOM = "clones"

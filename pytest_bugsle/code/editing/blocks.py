@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from pytest_bugsle.code.layout import Layout, NoPlace
+from pytest_bugsle.code.editing.layout import Layout, NoPlace
 from pytest_bugsle.code.syntax import parse, shape
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

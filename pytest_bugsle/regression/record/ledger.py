@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from pytest_bugsle.code.inverses import Inverse
+from pytest_bugsle.code.editing.inverses import Inverse
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.store.place import add_lines, let_through, write_whole
 

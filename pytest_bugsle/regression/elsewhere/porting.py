@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_bugsle.git.pool import Pool
     from pytest_bugsle.git.repository import Entry
     from pytest_bugsle.regression.before import Edits
-    from pytest_bugsle.regression.branches import Branch
+    from pytest_bugsle.regression.elsewhere.branches import Branch
     from pytest_bugsle.regression.gather import Surveyor, TreeSides
     from pytest_bugsle.regression.trees import Step
 

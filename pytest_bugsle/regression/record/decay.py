@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pytest_bugsle.probes import drive
-from pytest_bugsle.regression.culprits import Past, Place, Version, first_of, since_when, stops
-from pytest_bugsle.regression.ledger import Guard
 from pytest_bugsle.regression.proof import Case, Probe, _Sides, is_existence, shown
-from pytest_bugsle.regression.relapses import Relapse, Relapses, edits_of
+from pytest_bugsle.regression.record.culprits import Past, Place, Version, first_of, since_when, stops
+from pytest_bugsle.regression.record.ledger import Guard
+from pytest_bugsle.regression.record.relapses import Relapse, Relapses, edits_of
 from pytest_bugsle.regression.runs import Runs
 from pytest_bugsle.regression.sides import is_native
 from pytest_bugsle.results import GuardResult, LinkKind

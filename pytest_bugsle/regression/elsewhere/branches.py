@@ -19,7 +19,7 @@ import msgspec
 from pytest_bugsle.git.diff import changes
 from pytest_bugsle.git.log import read_log
 from pytest_bugsle.git.patches import carriers, patch_id, picked_from
-from pytest_bugsle.regression.carried import Version, carried
+from pytest_bugsle.regression.elsewhere.carried import Version, carried
 from pytest_bugsle.results import Lead
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from pytest_bugsle.git.patches import Carrier
     from pytest_bugsle.git.repository import Repository
+    from pytest_bugsle.regression.elsewhere.leads import FixView
     from pytest_bugsle.regression.gather import Surveyor
-    from pytest_bugsle.regression.leads import FixView
     from pytest_bugsle.regression.planning import PlannedFix
     from pytest_bugsle.regression.proving import Terms
     from pytest_bugsle.results import FixResult
@@ -277,7 +277,7 @@ def try_on(
     With a `view`, branches whose history or text has the fix are left out, and those that could not be
     tried are told by what is known without running anything.
     """
-    from pytest_bugsle.regression.trials import Trials
+    from pytest_bugsle.regression.elsewhere.trials import Trials
 
     seen = _States(view) if view is not None else None
     states = {branch.name: seen.of(branch) for branch in found} if seen is not None else {}

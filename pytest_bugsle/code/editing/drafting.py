@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from textwrap import dedent
 
-from pytest_bugsle.code.alignment import shared
-from pytest_bugsle.code.elements import Element
-from pytest_bugsle.code.layout import Clause, Definition, Layout, Range, Span
+from pytest_bugsle.code.editing.alignment import shared
+from pytest_bugsle.code.editing.elements import Element
+from pytest_bugsle.code.editing.layout import Clause, Definition, Layout, Range, Span
 from pytest_bugsle.code.syntax import shape
 
 Block = list[ast.stmt]

@@ -18,9 +18,9 @@ import msgspec
 from pytest_bugsle import __version__
 from pytest_bugsle.errors import BugsleError
 from pytest_bugsle.probes import drive
-from pytest_bugsle.regression.branches import command
+from pytest_bugsle.regression.elsewhere.branches import command
+from pytest_bugsle.regression.elsewhere.porting import Porting
 from pytest_bugsle.regression.linking import selector_of
-from pytest_bugsle.regression.porting import Porting
 from pytest_bugsle.regression.proof import (
     Case,
     Evidence,
@@ -39,10 +39,10 @@ from pytest_bugsle.runner.outcome import Selector
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-    from pytest_bugsle.regression.branches import Branch
+    from pytest_bugsle.regression.elsewhere.branches import Branch
+    from pytest_bugsle.regression.elsewhere.porting import Ported
     from pytest_bugsle.regression.gather import Surveyor
     from pytest_bugsle.regression.planning import PlannedFix
-    from pytest_bugsle.regression.porting import Ported
     from pytest_bugsle.regression.proving import Terms
     from pytest_bugsle.results import FixResult, TestResult
     from pytest_bugsle.runner.outcome import Error, Outcome, Run

@@ -1,0 +1,1 @@
+"""What else needs a patch: the finders of leads, and how they are ranked.  PYTEST_DONT_REWRITE"""
