@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from repositories import Repo, Said, bugsle, run_pytest, state_of
 
+from pytest_bugsle.code.editing.edits import edits_of
+from pytest_bugsle.regression.edit_proof import Shown
+from pytest_bugsle.regression.edit_proving import Judged, decode_judged, encode
+
 SETS = {
     "src/pkg/sets.py": """
         def covers(left, right):
@@ -584,3 +588,35 @@ def test_edits_that_no_test_runs_need_no_run_of_their_own(tmp_path: Path) -> Non
     assert [edit["guarded"] for edit in edits(said)] == [True] + [False] * 5
     assert {edit["why"] for edit in edits(said)[1:]} == {"no test runs it"}
     assert said.report["timings"]["runs"] == 3
+
+
+def test_a_function_that_only_moved_is_no_edit(tmp_path: Path) -> None:
+    """No test need notice where in its file a function stands."""
+    wrong = "def f(n):\n    return n + 2\n"
+    others = ["def g(n):\n    return n\n", "def h(n):\n    return -n\n"]
+    repo = Repo(tmp_path / "p", start={"src/pkg/a.py": "\n\n".join([wrong, *others])})
+    right = "\n\n".join([wrong.replace("2", "1"), *reversed(others)])
+    assert any(edit.moved for edit in edits_of(repo.read("src/pkg/a.py").encode(), right.encode()))
+    repo.commit(
+        "fix: one too much",
+        {
+            "src/pkg/a.py": right,
+            "tests/test_a.py": "from pkg.a import f\n\n\ndef test_f():\n    assert f(1) == 2\n",
+        },
+    )
+    assert verdicts(proven(repo)) == {"return n + 1": True}
+
+
+def test_what_was_judged_is_read_again_and_not_where_it_was_judged_otherwise() -> None:
+    """Kept judgements have a version; what cannot be read is not known."""
+    judged = Judged(
+        {
+            1: Shown(True, by=("t",)),
+            2: Shown(None, missing=frozenset({"x"}), unbound=frozenset({"x"}), why="no"),
+        },
+        {(1, 2): Shown(False, near=("t",))},
+    )
+    kept = encode(judged)
+    assert decode_judged(kept) == judged
+    for other in (b"[1" + kept[2:], kept[:-1], b"null", b"{}", None):
+        assert decode_judged(other) == Judged()
