@@ -620,3 +620,21 @@ def test_what_was_judged_is_read_again_and_not_where_it_was_judged_otherwise() -
     assert decode_judged(kept) == judged
     for other in (b"[1" + kept[2:], kept[:-1], b"null", b"{}", None):
         assert decode_judged(other) == Judged()
+
+
+def test_variables_of_the_same_name_in_two_functions_are_no_group(tmp_path: Path) -> None:
+    """What holds the one must not be taken to hold the other."""
+    wrong = "def {0}(k):\n    return k\n"
+    right = "def {0}(k):\n    key = k.lower()\n    return key\n"
+    repo = Repo(tmp_path / "p", start={"src/pkg/a.py": wrong.format("f"), "src/pkg/b.py": wrong.format("g")})
+    repo.commit(
+        "fix: letters of any case",
+        {
+            "src/pkg/a.py": right.format("f"),
+            "src/pkg/b.py": right.format("g"),
+            "tests/test_a.py": "from pkg.a import f\n\n\ndef test_f():\n    assert f('A') == 'a'\n",
+        },
+    )
+    found = {(edit["path"], edit["code"]): edit["guarded"] for edit in edits(proven(repo))}
+    assert {guarded for (path, _), guarded in found.items() if path == "src/pkg/a.py"} == {True}
+    assert {guarded for (path, _), guarded in found.items() if path == "src/pkg/b.py"} == {False}
