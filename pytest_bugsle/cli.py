@@ -38,6 +38,11 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
         "hotspots",
         "Say in which functions the next bug is likely: changes, complexity, past fixes.",
     ),
+    "flaky": (
+        "pytest_bugsle.flaky.command",
+        "flaky",
+        "Look for tests that cannot be trusted, and say why: hunt, replay.",
+    ),
     "rule": ("pytest_bugsle.explain", "rule", "Explain a rule, or list them all."),
     "doctor": ("pytest_bugsle.explain", "doctor", "Say what the gate sees here."),
     "demo": ("pytest_bugsle.demo", "demo", "Play the story that named the project, in a real repository."),

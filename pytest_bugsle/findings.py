@@ -175,6 +175,42 @@ RULES: Mapping[str, Rule] = {
             "Users of that branch still have the bug that was fixed elsewhere.",
             "Port the fix to the branch, or take the branch out of the setting `branches`.",
         ),
+        Rule(
+            "BUG201",
+            "flaky",
+            "error",
+            "A test both passed and failed on the same code, and no other test is needed for that.",
+            "A test that fails now and then is retried, then ignored, and then hides a real failure.",
+            "Take the cause out of the test or the code: `bugsle flaky hunt` looks for it by experiment.",
+        ),
+        Rule(
+            "BUG202",
+            "flaky-new",
+            "error",
+            "A test that runs changed lines failed, and passed when it was tried again.",
+            "A regression that fails nine times in ten is hidden by five retries in 47 % of the runs: a pass "
+            "on the second try is no excuse for a failure that the change can have caused.",
+            "Look at the failure as at any other: the change may have a race, or depend on an order or a seed. "
+            "`bugsle flaky hunt --suspect ID` tries the test again on purpose.",
+        ),
+        Rule(
+            "BUG203",
+            "order-dependent",
+            "error",
+            "The outcome of a test depends on which tests ran before it in the same process.",
+            "It fails when somebody runs a part of the suite, in another order or in parallel, and what it "
+            "says of the code depends on its neighbours.",
+            "Let the tests that are named undo what they change, or let the test set up what it needs; the "
+            "command in the message shows it.",
+        ),
+        Rule(
+            "BUG206",
+            "unstable-test-id",
+            "warning",
+            "The id of a test holds an address or a uuid, so that it is another one in each process.",
+            "Such a test cannot be run by name, has no history, and cannot be distributed by pytest-xdist.",
+            'Give its parameters ids: `pytest.param(…, id="name")`, or `ids=` with plain text.',
+        ),
     )
 }
 

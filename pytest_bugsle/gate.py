@@ -176,7 +176,7 @@ def _prepare(plan: Plan) -> None:
     if request.named:
         plan.range, plan.commits, units = scope.named(repo, surveyor, request.named)
     else:
-        dirty = scope.uncommitted(repo, surveyor, lambda: _pool(plan)) if request.uncommitted else None
+        dirty = scope.uncommitted(repo, surveyor, lambda: pool_of(plan)) if request.uncommitted else None
         if dirty is not None and not scope.touches_source(surveyor, dirty[1]):
             plan.notes.append(
                 "the uncommitted change touches no source: it is tried against the fixes of the range"
@@ -200,10 +200,11 @@ def _prepare(plan: Plan) -> None:
         assert plan.range is not None
         return surveyor.ground(unit.commits[0].tree if named else repo.tree_of(plan.range.head))
 
-    plan.fixes.plan(units, sides_of, named=named, pool=lambda: _pool(plan))
+    plan.fixes.plan(units, sides_of, named=named, pool=lambda: pool_of(plan))
 
 
-def _pool(plan: Plan) -> Pool:
+def pool_of(plan: Plan) -> Pool:
+    """Return the plan's pool of work trees, locked at the first call."""
     if plan.pool is None:
         from pytest_bugsle.git.pool import Pool
 
@@ -258,7 +259,7 @@ def terms_of(plan: Plan, fixes: Fixes, seen: Seen | None) -> Terms:
         copy=settings.copy,
         no_reach=request.no_reach,
         cache=cache_of(plan, fixes),
-        pool=_pool(plan),
+        pool=pool_of(plan),
         say=request.say,
         collected=seen.collected if seen else None,
         partial=seen is not None and seen.partial,

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pytest_bugsle.gate import Plan
     from pytest_bugsle.results import Result
-    from pytest_bugsle.session import SessionFacts
+    from pytest_bugsle.trust import Watch
 
 INNER = "BUGSLE_INNER"
 """Set in the pytest that a proof starts: there the plugin only declares its options and marker."""
@@ -67,6 +67,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--bugsle-budget", metavar="SECONDS", dest="bugsle_budget", help="Time for all proofs together"
+    )
+    group.addoption(
+        "--bugsle-store",
+        metavar="URL",
+        dest="bugsle_store",
+        help="Keep the history of the tests in this PostgreSQL (default: .bugsle/history.db)",
     )
     parser.addini("bugsle", "Turn the bug-fix gate on, as --bugsle does", type="bool", default=False)
 
@@ -137,14 +143,15 @@ class Worker(_Collecting):
 
 
 class Observer:
-    """Notes how each test ends; registered only where a proof will ask, since it is called for every phase."""
+    """Notes how each phase of each test ends."""
 
-    def __init__(self, facts: SessionFacts) -> None:
-        self._facts = facts
+    def __init__(self, *notes: Callable[[pytest.TestReport], None]) -> None:
+        self._notes = notes
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note how each test ended here; a proof runs in a clean copy and may differ."""
-        self._facts.note(report)
+        """Hand the report to the history, and to the proofs if there will be any."""
+        for note in self._notes:
+            note(report)
 
 
 class Controller(_Collecting):
@@ -160,6 +167,7 @@ class Controller(_Collecting):
         self._plan: Plan | None = None
         self._result: Result | None = None
         self._trouble = ""
+        self._watch: Watch | None = None
         try:
             self.facts = SessionFacts.of(config)
         except UsageError as error:
@@ -181,8 +189,9 @@ class Controller(_Collecting):
         except UsageError as error:
             raise pytest.UsageError(str(error)) from error
         self.linked = self._plan.links_by_test(self._config.rootpath)
-        if self._plan.has_work:
-            self._config.pluginmanager.register(Observer(self.facts), OBSERVER)
+        self._watch = self.facts.watch(self._config, self._plan)
+        notes = [self._watch.note, *([self.facts.note] if self._plan.has_work else [])]
+        self._config.pluginmanager.register(Observer(*notes), OBSERVER)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -210,6 +219,8 @@ class Controller(_Collecting):
             return
         if exitstatus not in _JUDGED_AFTER:
             self._trouble = "nothing was judged: the test session did not end normally"
+            if self._watch is not None:
+                self._watch.close(len(self.facts.collected))
             return
         self._result = self._judge()
         if self._result is None and exitstatus in (0, 5):
@@ -224,7 +235,9 @@ class Controller(_Collecting):
         self.facts.deselected = self.deselected
         # What is raised here would replace pytest's own summary by a traceback.
         try:
-            return gate.finish(self._plan, self.facts.seen())
+            result = gate.finish(self._plan, self.facts.seen())
+            assert self._watch is not None
+            return self._watch.judge(result, len(self.facts.collected))
         except KeyboardInterrupt:
             self._trouble = "interrupted: nothing was judged"
         except Exception as error:  # noqa: BLE001  # the summary must come, whatever broke

@@ -230,6 +230,48 @@ class Hotspot(msgspec.Struct, frozen=True, kw_only=True):
     last_changed: str = ""
 
 
+FlakyCategory = Literal[
+    "victim", "brittle", "not-idempotent", "non-deterministic", "probabilistic", "failing", "stable"
+]
+
+
+class StateDifference(msgspec.Struct, frozen=True, kw_only=True):
+    """What polluters leave behind; `turns` where putting it back alone turned the outcome."""
+
+    kind: str
+    name: str
+    was: str
+    now: str
+    turns: bool = False
+
+
+class FlakyTest(msgspec.Struct, frozen=True, kw_only=True):
+    """One test that was tried on purpose: in several orders, alone, and twice in one process.
+
+    `failures` of `attempts` counts the planned runs alone (orders, and alone), not those of the search for
+    a reason, which were chosen by what came before; `interval` is their Wilson interval of 95 %. `polluters`
+    make a victim fail, `setters` make a brittle test pass, `cleaners` undo the polluters; each in the order
+    needed. `reproduce` is a command line that shows it, `confirmed` says in how many clean processes out of
+    as many that was seen, `probes` how many sequences were run for this test alone.
+    """
+
+    id: str
+    categories: list[FlakyCategory]
+    polluters: list[str] = []
+    setters: list[str] = []
+    cleaners: list[str] = []
+    cause: str = ""
+    failures: int
+    attempts: int
+    interval: tuple[float, float] | None
+    probes: int
+    reproduce: str = ""
+    confirmed: int = 0
+    why: str = ""
+    state: list[StateDifference] = []
+    place: str | None = None
+
+
 class Range(msgspec.Struct, frozen=True, kw_only=True):
     """The commits under test: `base` is null where the history begins inside the range."""
 
@@ -297,6 +339,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []
     audit: AuditResult | msgspec.UnsetType = msgspec.UNSET
     hotspots: list[Hotspot] | msgspec.UnsetType = msgspec.UNSET
+    tests: list[FlakyTest] | msgspec.UnsetType = msgspec.UNSET
     timings: Timings = Timings()
 
 

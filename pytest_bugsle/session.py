@@ -8,7 +8,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_bugsle import gate, settings
+import pytest
+
+from pytest_bugsle import gate, settings, trust
 from pytest_bugsle.errors import BugsleError
 from pytest_bugsle.report import terminal, writer
 from pytest_bugsle.report.escape import for_terminal
@@ -16,8 +18,6 @@ from pytest_bugsle.runner.configuration import Configuration
 
 if TYPE_CHECKING:
     import argparse
-
-    import pytest
 
     from pytest_bugsle.results import Result
 
@@ -47,6 +47,7 @@ class SessionFacts:
                 "proof": config.getoption("bugsle_proof"),
                 "budget": config.getoption("bugsle_budget"),
                 "strict": config.getoption("bugsle_strict"),
+                "store": config.getoption("bugsle_store"),
             },
         )
         reports = writer.parse_targets(config.getoption("bugsle_report"))
@@ -72,6 +73,11 @@ class SessionFacts:
             is_linked=lambda fix, test: any(config.hook.pytest_bugsle_link(fix=fix, test=test)),
             change_finding=lambda finding: config.hook.pytest_bugsle_finding(finding=finding) or finding,
         )
+
+    def watch(self, config: pytest.Config, plan: gate.Plan) -> trust.Watch:
+        """Begin to keep the attempts of this session."""
+        workers = len(getattr(config.option, "tx", None) or ())
+        return trust.Watch(plan, pytest_version=pytest.__version__, workers=workers)
 
     def note(self, report: pytest.TestReport) -> None:
         """Keep how a test ended: passed only if every phase of its last attempt did."""
@@ -182,6 +188,7 @@ def write_section(
         reporter.section("bugsle", yellow=True)
         reporter.write_line(for_terminal(trouble or "nothing was judged"), yellow=True)
         return
+    _tell_flaky(reporter, result)
     lines = terminal.lines(result, config.get_verbosity())
     extra = [line for lines in config.hook.pytest_bugsle_report(result=result) for line in lines or ()]
     written, troubles = _write_reports(result, facts.reports)
@@ -193,6 +200,22 @@ def write_section(
         reporter.write_line(for_terminal(text))
     for text in troubles:
         reporter.write_line(text, red=True)
+
+
+def _tell_flaky(reporter: pytest.TerminalReporter, result: Result) -> None:
+    """Count flaky tests as such in pytest's last line, not among the failed: the exit status stays as it is."""
+    if not isinstance(result.tests, list):
+        return
+    flaky = {test.id for test in result.tests if test.categories and test.categories != ["failing"]}
+    for outcome in ("failed", "error"):
+        reports = reporter.stats.get(outcome, [])
+        found = [report for report in reports if getattr(report, "nodeid", None) in flaky]
+        if found:
+            left = [report for report in reports if report not in found]
+            reporter.stats[outcome] = left
+            if not left:
+                del reporter.stats[outcome]
+            reporter.stats.setdefault("flaky", []).extend(found)
 
 
 def _write_reports(result: Result, targets: tuple[writer.Target, ...]) -> tuple[list[str], list[str]]:

@@ -73,6 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     no_fix_patterns: tuple[str, ...] = ()
     tracker: str | None = None
     strict: bool = False
+    store: str | None = None
+    examine: int = 10
     rules: dict[str, Level] = {}
     waivers: tuple[Waiver, ...] = ()
 
@@ -108,6 +110,10 @@ MEANINGS: Mapping[str, str] = {
     "no_fix_patterns": "regular expressions; a message that matches is no bug fix",
     "tracker": "a JSON file that maps bug references to labels, exported from an issue tracker",
     "strict": "undecided fails the run",
+    "store": "a `postgresql://` URL at which a team keeps the history of its tests; default: "
+    "`.bugsle/history.db`",
+    "examine": "how many failed tests of a session are tried again, to tell flaky ones from broken ones; "
+    "0 for none",
     "rules": "a table of rule = level (`error`, `warning`, `info`, `off`)",
     "waivers": "a list of tables with `rule`, `commit` or `bug`, `reason` and `expires`",
 }
@@ -117,7 +123,19 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "unit": get_args(UnitChoice),
     "proof": get_args(ProofChoice),
 }
-_FROM_ENVIRONMENT = ("mode", "base", "unit", "proof", "budget", "timeout", "marker", "tracker", "strict")
+_FROM_ENVIRONMENT = (
+    "mode",
+    "base",
+    "unit",
+    "proof",
+    "budget",
+    "timeout",
+    "marker",
+    "tracker",
+    "strict",
+    "store",
+    "examine",
+)
 
 
 def is_ci(environ: Mapping[str, str]) -> bool:
@@ -245,6 +263,11 @@ def _checked(settings: Settings, where: str, origins: Mapping[str, str]) -> Sett
                 f"{origins.get(key, where)}: {key} = {seconds:g}, must be more than 0 seconds.",
                 hint=f"{key} = 60",
             )
+    if settings.examine < 0:
+        raise UsageError(
+            f"{origins.get('examine', where)}: examine = {settings.examine}, must be 0 or more tests.",
+            hint="examine = 10",
+        )
     for key in ("fix_patterns", "no_fix_patterns"):
         for pattern in getattr(settings, key):
             try:

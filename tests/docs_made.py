@@ -75,7 +75,7 @@ def _toml(value: Any) -> str:
             return f"`{str(value).lower()}`"
         case str():
             return f'`"{value}"`'
-        case float():
+        case int() | float():
             return f"`{value:g}`"
         case ():
             return "`[]`"
@@ -92,7 +92,11 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     for name in cli.COMMANDS:
         command = cli.bugsle.get_command(context, name)
         assert command is not None
-        yield name, command
+        if isinstance(command, click.Group):
+            for part in sorted(command.commands):
+                yield f"{name} {part}", command.commands[part]
+        else:
+            yield name, command
 
 
 def commands_text() -> str:

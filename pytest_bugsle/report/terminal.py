@@ -11,6 +11,7 @@ from pytest_bugsle.report.words import (
     asked,
     deciding,
     edits_line,
+    failure_line,
     folded,
     lead_line,
     place,
@@ -78,6 +79,8 @@ def lines(result: Result, verbosity: int = 0) -> list[Line]:
     everything = verbosity > 0
     report = [_line(range_line(result))]
     report.extend(_fixes(result, everything=everything))
+    if isinstance(result.tests, list):
+        report.extend(_line(failure_line(test), "yellow") for test in result.tests)
     report.extend(
         _line(waiver_line(waiver), "dim" if waiver.state == "used" else "yellow") for waiver in result.waivers
     )

@@ -9,7 +9,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_bugsle.findings import Finding
-    from pytest_bugsle.results import FixResult, Lead, Range, Reach, Result, TestResult, WaiverResult
+    from pytest_bugsle.results import (
+        FixResult,
+        FlakyTest,
+        Lead,
+        Range,
+        Reach,
+        Result,
+        TestResult,
+        WaiverResult,
+    )
 
 WORDS: Mapping[str, str] = {
     "proven": "PROVEN",
@@ -252,3 +261,10 @@ def split_place(text: str) -> tuple[str, int | None]:
     """Return path and line of `path:line`, or the path alone."""
     path, _, line = text.rpartition(":")
     return (path, int(line)) if path and line.isdecimal() and line.isascii() else (text, None)
+
+
+def failure_line(test: FlakyTest) -> str:
+    """Return what the experiments say of a test that failed in this session."""
+    words = ", ".join(test.categories).replace("-", " ") or "not told apart"
+    said = "fails every time" if test.categories == ["failing"] else words
+    return f"{said}: {test.id}" + (f" ({test.why})" if test.why else "")

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import secrets
-import select
-import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from pytest_bugsle.errors import ProgramError
 from pytest_bugsle.runner import environment, keeper, records, staging
+from pytest_bugsle.runner.kept import GRACE, TAIL, Kept, check_room, tail
 from pytest_bugsle.runner.outcome import Error, Facts, Frame, Outcome, Request, Run, Selector
 
 __all__ = ["Error", "Facts", "Frame", "Outcome", "Request", "Run", "Selector", "run"]
 
-_TAIL = 16_384
 _IDLE = 60.0  # an import or a session's end may take longer than any one test
-_GRACE = 10.0
-_NO_ROOM = 65_536
 
 
 def run(request: Request) -> Run:
@@ -106,7 +97,7 @@ class _Merged:
         for path, lines in session.reached_import.items():
             self.reached_import[path] = tuple(sorted({*self.reached_import.get(path, ()), *lines}))
         self.code = attempt.code if session.code is None else session.code
-        self.output = (self.output + attempt.output)[-_TAIL:]
+        self.output = (self.output + attempt.output)[-TAIL:]
         self.problem = self.problem or session.problem
         self.dropped = self.dropped or session.dropped
         if request.reach is not None and session.reach_note != "":
@@ -119,7 +110,7 @@ class _Merged:
         if not cut and session.code is None and (session.problem or not session.started):
             self.ended, self.again = "finished", False  # refused before any test: usage, a conftest, a plugin
             if not session.collect_errors:
-                self.problem = self.problem or _complaint(attempt.output) or _death(attempt.code, None)
+                self.problem = self.problem or complaint(attempt.output) or death(attempt.code, None)
             return
         self.again = attempt.ended != "deadline" and self._blame(session, attempt)
 
@@ -132,7 +123,7 @@ class _Merged:
             text = attempt.stack or attempt.output
             frames, in_changed, in_test = records.stack_of(text, tree, self.request.changed, path)
             timeout = timeout or "+ Timeout +" in attempt.output  # pytest-timeout's thread method
-            what = "still running at its time limit" if timeout else _death(attempt.code, session.code)
+            what = "still running at its time limit" if timeout else death(attempt.code, session.code)
             error = Error(
                 type="Timeout" if timeout else "Died",
                 message=what,
@@ -149,7 +140,7 @@ class _Merged:
             frames, in_changed, in_test = records.stack_of(
                 attempt.stack or attempt.output, tree, self.request.changed, session.file
             )
-            what = "still being imported at the time limit" if timeout else _death(attempt.code, session.code)
+            what = "still being imported at the time limit" if timeout else death(attempt.code, session.code)
             self.collect_errors[session.file] = Error(
                 type="Timeout" if timeout else "Died",
                 message=what,
@@ -192,7 +183,8 @@ class _Merged:
         )
 
 
-def _death(code: int | None, session_code: int | None) -> str:
+def death(code: int | None, session_code: int | None) -> str:
+    """Say how a process died."""
     if session_code is not None:
         return f"the test ended the session (exit code {session_code})"
     if code is not None and code < 0:
@@ -203,7 +195,7 @@ def _death(code: int | None, session_code: int | None) -> str:
     return f"the process exited with code {code}"
 
 
-def _complaint(output: str) -> str:
+def complaint(output: str) -> str:
     """Choose the line that says why pytest refused to run."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if "rror: " in line and not line.startswith("ERROR: usage:")]
@@ -238,88 +230,22 @@ def _attempt(
         "deadline": max(0.1, merged.until - time.monotonic()),
     }
     ended, code = _keep(spec, stage, env)
-    _check_room(stage)
+    check_room(stage)
     session = records.read(stage.records.read_bytes() if stage.records.exists() else b"")
     stack = stage.stack.read_bytes().decode("utf-8", "replace") if stage.stack.exists() else ""
-    return session, _Attempt(ended, code, stack, _tail(stage.output))
+    return session, _Attempt(ended, code, stack, tail(stage.output))
 
 
 def _keep(spec: dict[str, object], stage: staging.Stage, env: dict[str, str]) -> tuple[str, int | None]:
     """Start the keeper over the command, and wait; whatever ends us ends everything below it."""
     if os.name == "nt":
         return _run_directly(spec, stage, env)
-    stage.spec.write_text(json.dumps(spec), encoding="utf-8")
-    complaints = stage.folder / "keeper.err"
-    lifeline, ours = os.pipe()
-    with open(complaints, "wb") as stream:
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(Path(keeper.__file__)), str(stage.spec)],
-                stdin=lifeline,
-                stdout=stream,
-                stderr=stream,
-                env=env,
-                start_new_session=True,
-                pass_fds=stage.request.keep_open,
-            )
-        except BaseException:
-            os.close(ours)
-            raise
-        finally:
-            os.close(lifeline)
+    kept = Kept(spec, stage, env)
     try:
-        _wait(process, float(str(spec["deadline"])) + _GRACE)
+        kept.wait(float(str(spec["deadline"])) + GRACE)
     finally:
-        os.close(ours)  # also on Ctrl-C: the keeper then kills all that it started
-        if not _wait(process, _GRACE):
-            process.kill()
-            process.wait()
-        if process.returncode:
-            keeper.kill_marked(f"{environment.TEMPORARY}={spec['temporary']}", process.pid)
-            keeper.clear(str(spec["temporary"]))
-    try:
-        result = json.loads(stage.result.read_text("utf-8"))
-    except (OSError, ValueError):
-        if process.returncode < 0:  # a test can kill its keeper, too
-            return "exit", process.returncode
-        _check_room(stage)
-        raise ProgramError(
-            f"the inner pytest of {spec['cwd']!r} could not be started or watched",
-            why=_tail(complaints).strip().rpartition("\n")[2],
-            hint=f"try it by hand: {stage.request.python} -m pytest",
-        ) from None
-    return str(result["ended"]), result["code"]
-
-
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait for a process and say whether it has ended.
-
-    `Popen.wait` with a time limit sleeps up to 50 ms at a time, which is a tenth of a quick proof.
-    """
-    if process.poll() is None and hasattr(os, "pidfd_open"):
-        try:
-            handle = os.pidfd_open(process.pid)
-        except OSError:
-            pass  # no such call in this kernel, or no descriptor left
-        else:
-            try:
-                watch = select.poll()
-                watch.register(handle, select.POLLIN)
-                watch.poll(seconds * 1000)
-            finally:
-                os.close(handle)
-            return process.poll() is not None
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _check_room(stage: staging.Stage) -> None:
-    """Raise where the disk is full: what was recorded there may be cut off, and tests fail by it."""
-    if shutil.disk_usage(stage.folder).free < _NO_ROOM:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(stage.folder))
+        kept.end()  # also on Ctrl-C
+    return kept.outcome()
 
 
 def _run_directly(
@@ -340,12 +266,3 @@ def _run_directly(
         finally:
             process.kill()
             process.wait()
-
-
-def _tail(path: Path) -> str:
-    try:
-        with open(path, "rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
-            return stream.read().decode("utf-8", "backslashreplace")
-    except OSError:
-        return ""

@@ -143,7 +143,7 @@ class Progress:
             with open(self.path, "rb") as stream:
                 stream.seek(max(0, size - 65536))
                 last = stream.read().rstrip(b"\n").rpartition(b"\n")[2]
-            self.in_test = last.startswith((b'{"t":"run"', b'{"t":"phase"'))
+            self.in_test = last.startswith((b'{"t":"run"', b'{"t":"phase"', b'{"t":"begin"'))
             self.size = size
         limit = self.timeout if self.in_test else self.idle_timeout
         return time.monotonic() - self.since > limit

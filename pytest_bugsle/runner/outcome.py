@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Error", "Facts", "Frame", "Outcome", "Request", "Run", "Selector"]
+__all__ = ["Error", "Facts", "Frame", "Item", "Outcome", "Ran", "Request", "Run", "Selector"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Request:
     teardown), `deadline` the whole run, both in seconds. `absent` are dotted modules that the other side
     has and this tree lacks; `missing_names` are names of a module that the other side adds, used when
     `stub` is set. `coverage_dir` holds a copy of coverage for an interpreter that has none.
+    `everything` collects what `args` say, in place of selectors, and serves sequences of tests, or runs the
+    one of `sequence` (an id, and which of the tests with that id).
     `keep_open` are file descriptors that every process of the run holds: a lock on the tree outlives us with them.
     """
 
@@ -47,6 +49,8 @@ class Request:
     args: tuple[str, ...] = ()
     coverage_dir: str | None = None
     keep_open: tuple[int, ...] = ()
+    everything: bool = False
+    sequence: tuple[tuple[str, int], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,38 @@ class Run:
     seconds: float = 0.0
     problem: str = ""
     dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One collected test; `number` is its place in the order of collection, and tells doubles apart."""
+
+    number: int
+    id: str
+    path: str
+    name: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What became of a sequence: an outcome for each test that was begun, in order.
+
+    `ended` is 'finished', 'died', 'timeout' (of a test; the last outcome tells of the one that was running, and
+    those after it are missing), 'budget' (cut off) or 'unable' (nothing ran, `why` says so).
+    """
+
+    outcomes: tuple[Outcome, ...]
+    ended: str
+    seconds: float
+    why: str = ""
+    plain: bool = False
+    """Whether pytest itself lines the tests up so, when their ids are its arguments."""
+
+    @property
+    def last(self) -> Outcome | None:
+        """Return the outcome of the last test that was begun."""
+        return self.outcomes[-1] if self.outcomes else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,10 @@ _NEUTRAL: dict[str, Any] = {
     "usepdb": False,
     "xmlpath": None,
 }
+# Plugins that change the order of tests.
+_ORDERING = ("randomly", "random_order")
+# What the user's own arguments may choose among where they say what is collected.
+_CHOOSING = frozenset(("keyword", "markexpr"))
 
 
 class Recorder:
@@ -67,8 +71,16 @@ class Recorder:
         self.guard = guard.install(params)
         self.witness = faults.Witness(self.guard.places, params["changed"], params["import_roots"])
         self.skip = set(params["skip"])
-        self.selectors = {path: None if names is None else set(names) for path, names in params["selectors"]}
+        self.everything = params["selectors"] is None
+        self.selectors = {
+            path: None if names is None else set(names) for path, names in params["selectors"] or ()
+        }
+        self.sequences = _sequences(self, params) if self.everything else None
+        self.neutral = {
+            name: value for name, value in _NEUTRAL.items() if not (self.everything and name in _CHOOSING)
+        }
         self.current = ""
+        self.distributed = False
         self.reach: measure.Reach | None = None
         self._stack: Any = None
         self.watch()
@@ -82,6 +94,11 @@ class Recorder:
         line = json.dumps(dict({"t": kind}, **record), separators=(",", ":"), default=str)
         with open(self.params["records"], "ab", buffering=0) as stream:
             stream.write(line.encode("ascii") + b"\n")
+
+    def adopt(self, records: str) -> None:
+        """Write from here on as another process, to another file."""
+        self.pid = os.getpid()
+        self.params["records"] = records
 
     def watch(self) -> None:
         """Answer the keeper's signal with the stack, without a thread (which would hinder tests that fork)."""
@@ -108,7 +125,8 @@ class Recorder:
         """Neutralise options before plugins act on them, and note a conftest that cannot be imported."""
         self.guard.keep_first()
         known = early_config.known_args_namespace
-        _neutralise(known)
+        self.distributed = bool(getattr(known, "numprocesses", None) or getattr(known, "tx", None))
+        _neutralise(known, self.neutral)
         if hasattr(known, "no_cov"):
             args.append("--no-cov")
         outcome = yield
@@ -124,7 +142,7 @@ class Recorder:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: Any) -> Generator[None, Any, None]:
         """Neutralise what the full command line, addopts included, has set."""
-        _neutralise(config.option)
+        _neutralise(config.option, self.neutral)
         self.write("start", python=sys.version.split()[0], pytest=pytest.__version__)
         yield
 
@@ -168,7 +186,7 @@ class Recorder:
         matched = set()
         for item in items:
             path, name = self.identity(item)
-            match = self.match(item, path, name)
+            match = (path, name) if self.everything else self.match(item, path, name)
             if match is not None:
                 matched.add(match)
                 records.append([item.nodeid, path, name, (item.location[1] or 0) + 1])
@@ -180,6 +198,11 @@ class Recorder:
         if dropped:
             config.hook.pytest_deselected(items=dropped)
         self.write("collected", items=records, matched=sorted(matched))
+        if self.sequences is not None:
+            self.write("targets", targets=getattr(config.option, "file_or_dir", None) or [])
+            ordering = [name for name in _ORDERING if config.pluginmanager.has_plugin(name)]
+            unordered = [word for name in ordering for word in ("-p", f"no:{name}")]
+            self.write("unordered", options=unordered + ["-n0"] * self.distributed)
         self.write("certificate", wrong=self.guard.certify())
 
     def identity(self, item: Any) -> tuple[str, str]:
@@ -225,7 +248,8 @@ class Recorder:
         self.guard.keep_first()
         self.watch()
         self.current = self.witness.path(str(item.path))
-        self.write("run", id=item.nodeid)
+        if self.sequences is None:
+            self.write("run", id=item.nodeid)
         if self.reach is not None:
             self.reach.switch(item.nodeid)
         yield
@@ -248,17 +272,20 @@ class Recorder:
             reason = str(report.longrepr[2])
         elif report.outcome == "failed" and isinstance(report.longrepr, str):
             reason = report.longrepr  # XPASS(strict) has no exception
-        self.write(
-            "phase",
-            id=report.nodeid,
-            when=report.when,
-            outcome=report.outcome,
-            wasxfail=getattr(report, "wasxfail", None),
-            reason=reason[:500],
-            duration=round(report.duration, 6),
-            error=getattr(report, "bugsle_error", None),
-            sub="subtest" in type(report).__name__.lower(),
-        )
+        phase = {
+            "id": report.nodeid,
+            "when": report.when,
+            "outcome": report.outcome,
+            "wasxfail": getattr(report, "wasxfail", None),
+            "reason": reason[:500],
+            "duration": round(report.duration, 6),
+            "error": getattr(report, "bugsle_error", None),
+            "sub": "subtest" in type(report).__name__.lower(),
+        }
+        if self.sequences is None:
+            self.write("phase", **phase)
+        else:
+            self.sequences.note(phase)
 
     # --- end ---------------------------------------------------------------------------------------
 
@@ -315,8 +342,14 @@ def _drop_unknown(parser: Any, args: Any, targets: list[str]) -> list[str]:
     return dropped
 
 
-def _neutralise(options: Any) -> None:
-    for name, value in _NEUTRAL.items():
+def _sequences(recorder: Recorder, params: dict[str, Any]) -> Any:
+    from . import forks
+
+    return forks.Sequences(recorder, params)
+
+
+def _neutralise(options: Any, neutral: dict[str, Any]) -> None:
+    for name, value in neutral.items():
         if hasattr(options, name):
             setattr(options, name, value)
 
@@ -332,6 +365,8 @@ recorder: Recorder
 def pytest_addoption(parser: Any, pluginmanager: Any) -> None:
     """Register the recorder: `-p` loads a module, the hooks are an object's."""
     pluginmanager.register(recorder, "bugsle-recorder")
+    if recorder.sequences is not None:
+        pluginmanager.register(recorder.sequences, "bugsle-sequences")
 
 
 if os.path.exists(os.path.join(_HERE, "params.json")):

@@ -197,3 +197,23 @@ def stack_of(
     frames.reverse()
     own = [frame.path for frame in frames if frame.path]
     return tuple(frames), any(path in changed for path in own), bool(own and own[-1] == test_path)
+
+
+def read_sequence(data: bytes) -> tuple[list[Outcome], bool]:
+    """Return the outcomes of a sequence in its order, and whether another test had begun and did not end."""
+    ended: list[Outcome] = []
+    begun = 0
+    for line in data.split(b"\n"):
+        try:
+            record = json.loads(line) if line else None
+        except ValueError:
+            continue
+        if record and record["t"] == "begin":
+            begun = record["n"]
+        elif record and record["t"] == "ran":
+            phases: dict[str, dict[str, Any]] = {}
+            for phase in record["phases"]:
+                _take_phase(phase, phases)
+            outcome = _outcome(record["id"], ("", "", None), phases)
+            ended.append(outcome or Outcome(record["id"], "missing"))
+    return ended, begun > len(ended)

@@ -16,6 +16,7 @@ from pytest_bugsle.errors import UsageError
 from pytest_bugsle.runner.outcome import Request
 
 _STANDALONE = ("faults.py", "guard.py", "measure.py", "recorder.py", "stubs.py")
+_FOR_SEQUENCES = ("forks.py", "state.py", "state_kinds.py", "worlds.py", "worlds_clock.py")
 _HOSTILE = ("::", "[")  # pytest reads these inside an argument, whatever the file is called
 
 _LAUNCH = """\
@@ -73,7 +74,7 @@ class Stage:
         (self.folder / "empty" / "pytest.ini").touch()
         (package / "__init__.py").write_text('"""The recorder.  PYTEST_DONT_REWRITE"""\n', encoding="utf-8")
         here = Path(__file__).parent
-        for name in _STANDALONE:
+        for name in (*_STANDALONE, *(_FOR_SEQUENCES if self.request.everything else ())):
             shutil.copy2(here / name, package / name)  # with its times, which compiled files are checked by
             for compiled in _compiled(here / name):
                 shutil.copy2(compiled, package / "__pycache__" / compiled.name)
@@ -100,7 +101,8 @@ class Stage:
             "stub": request.stub,
             "guard": self.guard,
             "changed": list(request.changed),
-            "selectors": merged_selectors(request),
+            "selectors": None if request.everything else merged_selectors(request),
+            "sequence": None if request.sequence is None else [list(pair) for pair in request.sequence],
             "skip": list(skip),
             "folders": any(_unspeakable(path) for path in files),
             "records": str(self.records),

@@ -1,0 +1,1 @@
+"""Which tests cannot be trusted, why, and since when?  PYTEST_DONT_REWRITE"""

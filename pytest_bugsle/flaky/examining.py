@@ -1,0 +1,109 @@
+"""Try a session's failures again, in three ways: alone, once more in one process, and after the same tests.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_bugsle.flaky.explaining import Explanation, Sighting, Verdict, explain
+from pytest_bugsle.probes import drive
+from pytest_bugsle.stats.power import sentence
+
+if TYPE_CHECKING:
+    from pytest_bugsle.flaky.probing import Prober
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A test that failed in the session: what ran before it in its process, and by what its error is known.
+
+    `passed_too`: another attempt of it passed in the same session. `seconds_before` is what ran before took.
+    """
+
+    id: str
+    before: tuple[str, ...]
+    fingerprint: str
+    message: str
+    seconds_before: float = 0.0
+    passed_too: bool = False
+    is_cut: bool = False
+    """What ran before it would take too long to run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the experiments say of a failure; `found` is None where there was no time for them."""
+
+    failure: Failure
+    found: Explanation | None
+    why_not: str = ""
+
+    @property
+    def outcomes(self) -> list[Verdict]:
+        """Return the planned outcomes: those of the search were chosen by what came before."""
+        found = self.found
+        return [one for one in (*found.alone, *found.replayed) if one != "skipped"] if found else []
+
+    @property
+    def is_flaky(self) -> bool:
+        """Say whether the same code was seen to pass and to fail with the same test."""
+        return self.failure.passed_too or "passed" in self.outcomes
+
+    @property
+    def is_same(self) -> bool:
+        """Say whether the error in the clean copy is the session's."""
+        return self.found is None or not self.found.errors or self.failure.fingerprint in self.found.errors
+
+    @property
+    def sentence(self) -> str:
+        """Say what was seen, with the numbers."""
+        found = self.found
+        if found is None:
+            return self.why_not
+        parts = []
+        if found.alone:
+            parts.append(f"alone it failed {found.alone.count('failed')} of {len(found.alone)} times")
+        if found.replayed:
+            replays = f"{found.replayed.count('failed')} of {len(found.replayed)} times"
+            parts.append(f"after the same {len(self.failure.before)} tests {replays}")
+        if self.failure.is_cut:
+            parts.append("not tried after the same tests: they take too long")
+        text = "; ".join(parts)
+        if self.outcomes and "failed" not in self.outcomes:
+            text += f" ({sentence(len(self.outcomes))})"
+        return text
+
+
+def examine(
+    failures: Sequence[Failure],
+    prober: Prober,
+    numbers: dict[str, int],
+    until: float,
+    say: Callable[[str], None],
+) -> Iterator[Examined]:
+    """Yield what the experiments say of each failure, in their order, until the time is over."""
+    known: dict[tuple[int, ...], None] = {}
+    for done, failure in enumerate(failures):
+        number = numbers.get(failure.id)
+        if number is None:
+            yield Examined(failure, None, "it is not collected in a clean copy of the tree")
+            continue
+        if time.monotonic() >= until:
+            yield Examined(failure, None, "not tried again: the time was used up")
+            continue
+        say(f"failed: {failure.id}, tried again ({done + 1} of {len(failures)})")
+        before = tuple(_numbers(failure.before, numbers))
+        judge = explain(number, [Sighting(before, "failed")], tuple(known))
+        found = drive({number: judge}, prober.run_all, lambda: time.monotonic() < until)[number]
+        if found is not None and (found.polluters or found.setters):
+            known[found.polluters or found.setters] = None
+        yield Examined(failure, found, "" if found else "not tried to the end: the time was used up")
+
+
+def _numbers(ids: Iterable[str], numbers: dict[str, int]) -> Iterator[int]:
+    """Yield the numbers of the tests that ran before; one that is not collected there is left out."""
+    for id_ in ids:
+        if id_ in numbers:
+            yield numbers[id_]

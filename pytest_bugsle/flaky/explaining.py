@@ -1,0 +1,262 @@
+"""Say of one test whose outcome varies what it depends on.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from pytest_bugsle.flaky.attempts import error_print
+from pytest_bugsle.flaky.search import Answers, Probe, deciding
+from pytest_bugsle.runner.outcome import Ran
+
+Category = Literal[
+    "victim", "brittle", "not-idempotent", "non-deterministic", "probabilistic", "failing", "stable"
+]
+Verdict = Literal["passed", "failed", "skipped"]
+CONFIRMATIONS = 3
+"""Runs in clean processes that must agree before anything is said."""
+_CLEANED = 2
+"""Orders in which the test passed after its polluters that are looked into."""
+_OTHERS = 2000
+"""Tests that may be tried as cleaners at once."""
+
+
+def verdict(status: str) -> Verdict:
+    """Return what an outcome says of a test: a skip is neither pass nor failure."""
+    if status in ("passed", "xfailed", "xpassed"):
+        return "passed"
+    return "skipped" if status in ("skipped", "missing") else "failed"
+
+
+def outcome_of(ran: Ran) -> Verdict:
+    """Return what a sequence shows of its last test; one that an earlier test cut short shows nothing."""
+    return verdict(ran.last.status) if ran.last is not None else "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One outcome of the test after a prefix of others."""
+
+    before: tuple[int, ...]
+    outcome: Verdict
+
+
+@dataclass(slots=True)
+class Explanation:
+    """What a test's outcome depends on; numbers are of tests, in the order that is needed."""
+
+    categories: set[Category] = field(default_factory=set)
+    polluters: tuple[int, ...] = ()
+    setters: tuple[int, ...] = ()
+    cleaners: tuple[int, ...] = ()
+    why: str = ""
+    shown: tuple[int, ...] = ()
+    """A sequence that shows it in a clean process."""
+    plain: bool = False
+    """Whether `pytest` with these ids as arguments shows it."""
+    confirmed: int = 0
+    probes: int = 0
+    alone: list[Verdict] = field(default_factory=list)
+    second: list[Verdict] = field(default_factory=list)
+    """What it did when it ran again in the same process, right after it ran alone."""
+    replayed: list[Verdict] = field(default_factory=list)
+    """What it did after the same tests as where it was seen."""
+    errors: set[str] = field(default_factory=set)
+    """By what the errors are known that it showed alone or after the same tests."""
+
+
+Explaining: TypeAlias = Generator[tuple[Probe, ...], Answers, Explanation]
+
+
+def explain(test: int, sightings: Sequence[Sighting], known: Sequence[tuple[int, ...]] = ()) -> Explaining:
+    """Find out by experiments on what the outcome of a test depends.
+
+    `sightings` are its outcomes in the orders that were tried; `known` are polluters and setters of other
+    tests, which are tried first: what pollutes one test often pollutes the next.
+    """
+    found = Explanation()
+    twice = tuple(Probe((test, test), repeat=number) for number in range(CONFIRMATIONS))
+    answers = yield twice
+    runs = [answers[probe].outcomes for probe in twice]
+    found.alone = alone = [verdict(outcomes[0].status) for outcomes in runs if outcomes]
+    found.second = second = [verdict(outcomes[1].status) for outcomes in runs if len(outcomes) > 1]
+    found.errors |= {error_print(outcomes[0]) for outcomes in runs if outcomes}
+    found.probes += len(twice)
+    if len(set(alone)) > 1:
+        found.categories.add("non-deterministic")
+        found.why = f"alone it failed {alone.count('failed')} of {len(alone)} times"
+        return found
+    if not alone or alone[0] == "skipped":
+        found.why = "alone it is skipped"
+        return found
+    if alone[0] == "passed" and "failed" in second:
+        yield from _second(test, second, found)
+    opposite = "failed" if alone[0] == "passed" else "passed"
+    turning = [sighting for sighting in sightings if sighting.outcome == opposite and sighting.before]
+    if turning:
+        first = min(turning, key=lambda sighting: len(sighting.before))
+        yield from _ordered(test, first, opposite, known, found)
+    if not found.categories:
+        if alone[0] == "failed":
+            found.categories.add("failing")
+            found.shown = (test,)
+        elif any(sighting.outcome == "failed" for sighting in sightings):
+            found.categories.add("non-deterministic")
+    return found
+
+
+def _second(
+    test: int, second: list[Verdict], found: Explanation
+) -> Generator[tuple[Probe, ...], Answers, None]:
+    """Confirm that the test fails when it runs a second time in one process."""
+    if set(second) != {"failed"}:
+        found.categories.add("non-deterministic")
+        found.why = f"run again in the same process it failed {second.count('failed')} of {len(second)} times"
+        return
+    clean = tuple(Probe((test, test), apart=True, repeat=number) for number in range(CONFIRMATIONS))
+    answers = yield clean
+    found.probes += len(clean)
+    agreed = sum(
+        [verdict(outcome.status) for outcome in answers[probe].outcomes] == ["passed", "failed"]
+        for probe in clean
+    )
+    if agreed == len(clean):
+        found.categories.add("not-idempotent")
+        found.why = "it passes, and fails when it runs again in the same process"
+        found.shown = (test, test)
+        found.confirmed = agreed
+
+
+def _ordered(
+    test: int, sighting: Sighting, opposite: str, known: Sequence[tuple[int, ...]], found: Explanation
+) -> Generator[tuple[Probe, ...], Answers, None]:
+    """Find which of the tests before it turn the outcome, and confirm that in clean processes."""
+
+    def turned(ran: Ran) -> bool:
+        return outcome_of(ran) == opposite
+
+    for members in known:
+        if test not in members:
+            probe = Probe((*members, test))
+            answers = yield (probe,)
+            found.probes += 1
+            if turned(answers[probe]) and (yield from _search(test, members, turned, opposite, found)):
+                return
+    before = sighting.before
+    replays = tuple(
+        Probe((*before, test), hold=len(before), repeat=number) for number in range(CONFIRMATIONS - 1)
+    )
+    answers = yield replays
+    found.probes += len(replays)
+    outcomes = [turned(answers[probe]) for probe in replays]
+    found.replayed = [outcome_of(answers[probe]) for probe in replays]
+    found.errors |= {error_print(last) for probe in replays if (last := answers[probe].last) is not None}
+    if not all(outcomes):
+        word: Category = "probabilistic" if any(outcomes) else "non-deterministic"
+        found.categories.add(word)
+        times = f"{1 + sum(outcomes)} of {1 + len(outcomes)} runs"
+        found.why = f"after the same {len(before)} tests it {opposite} in {times}"
+        return
+    for apart in (False, True):
+        if (yield from _search(test, before, turned, opposite, found, apart=apart)):
+            return
+    found.categories.add("probabilistic")
+    found.why = f"it {opposite} after {len(before)} other tests, which no clean process could show in fewer"
+
+
+def _search(
+    test: int,
+    before: tuple[int, ...],
+    turned: Callable[[Ran], bool],
+    opposite: str,
+    found: Explanation,
+    *,
+    apart: bool = False,
+) -> Generator[tuple[Probe, ...], Answers, bool]:
+    """Find a minimal part of `before` that turns the outcome; say whether clean processes agree."""
+    members = yield from _counted(deciding((), before, test, turned, apart=apart), found)
+    agreed = bool(members) and (yield from _confirm(test, members or (), opposite, found))
+    if agreed and members:
+        found.shown = (*members, test)
+        found.confirmed = CONFIRMATIONS
+        if opposite == "failed":
+            found.categories.add("victim")
+            found.polluters = members
+        else:
+            found.categories.add("brittle")
+            found.setters = members
+    return agreed
+
+
+def _confirm(
+    test: int, members: tuple[int, ...], opposite: str, found: Explanation
+) -> Generator[tuple[Probe, ...], Answers, bool]:
+    """Say whether clean processes agree; alone, the forks have shown it three times already."""
+    alone = Probe((test,), apart=True)
+    after = tuple(Probe((*members, test), apart=True, repeat=number) for number in range(CONFIRMATIONS))
+    answers = yield (alone, *after)
+    found.probes += 1 + len(after)
+    found.plain = all(answers[probe].plain for probe in after)
+    other = "passed" if opposite == "failed" else "failed"
+    return outcome_of(answers[alone]) == other and all(outcome_of(answers[one]) == opposite for one in after)
+
+
+def _candidates(
+    test: int, polluters: tuple[int, ...], sightings: Sequence[Sighting], others: Sequence[int]
+) -> Iterator[tuple[int, ...]]:
+    """Yield sequences in which a cleaner may be, the best first.
+
+    Where the test passed though the polluters ran before it, a cleaner stood between.
+    """
+    passed = [sighting for sighting in sightings if sighting.outcome == "passed"]
+    for sighting in [one for one in passed if set(polluters) <= set(one.before)][:_CLEANED]:
+        last = max(sighting.before.index(polluter) for polluter in polluters)
+        yield sighting.before[last + 1 :]
+    rest = tuple(other for other in others if other not in polluters and other != test)[:_OTHERS]
+    yield rest
+    yield rest[::-1]
+
+
+def clean(
+    test: int, found: Explanation, sightings: Sequence[Sighting], others: Sequence[int]
+) -> Generator[tuple[Probe, ...], Answers, None]:
+    """Look for a test that takes the polluters' effect away: it names the state.
+
+    `others` are all tests in the order of collection. What is found is written into the explanation.
+    """
+
+    def turned(ran: Ran) -> bool:
+        return outcome_of(ran) == "passed"
+
+    for order in _candidates(test, found.polluters, sightings, others):
+        everything = Probe((*found.polluters, *order, test))
+        answers = yield (everything,)
+        found.probes += 1
+        if not order or not turned(answers[everything]):
+            continue
+        cleaners = yield from _counted(deciding(found.polluters, order, test, turned), found)
+        if cleaners:
+            apart = tuple(
+                Probe((*found.polluters, *cleaners, test), apart=True, repeat=number)
+                for number in range(CONFIRMATIONS)
+            )
+            answers = yield apart
+            found.probes += len(apart)
+            if all(turned(answers[probe]) for probe in apart):
+                found.cleaners = cleaners
+                return
+
+
+def _counted(
+    search: Generator[tuple[Probe, ...], Answers, tuple[int, ...] | None], found: Explanation
+) -> Generator[tuple[Probe, ...], Answers, tuple[int, ...] | None]:
+    """Hand a search on, counting its probes."""
+    try:
+        probes = next(search)
+        while True:
+            found.probes += len(probes)
+            probes = search.send((yield probes))
+    except StopIteration as end:
+        value: tuple[int, ...] | None = end.value
+        return value

@@ -1,0 +1,190 @@
+"""Lay out a clean copy of the tree in which tests may be run in any order.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_bugsle.code.imports import import_roots, owned_modules
+from pytest_bugsle.code.statements import changed_statements
+from pytest_bugsle.flaky.veto import ChangedLines
+from pytest_bugsle.git.diff import changes, line_changes
+from pytest_bugsle.runner.outcome import Request
+from pytest_bugsle.store.records import CodeVersion
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_bugsle.git.pool import Pool
+    from pytest_bugsle.git.repository import Repository
+    from pytest_bugsle.runner.configuration import Configuration
+
+#: What tests may leave without meeting it again.
+_OURS = frozenset((".git", "__pycache__", ".pytest_cache"))
+_LOCKS = (
+    "uv.lock",
+    "poetry.lock",
+    "pdm.lock",
+    "Pipfile.lock",
+    "pylock.toml",
+    "requirements.txt",
+    "conda-lock.yml",
+)
+_PROSE = (".md", ".rst", ".txt", ".adoc")
+_LARGEST = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Ground:
+    """A copy of the user's tree, uncommitted changes included, that can be put back as it was."""
+
+    repo: Repository
+    pool: Pool
+    configuration: Configuration
+    copy: tuple[str, ...]
+    name: str
+    tree: str
+    where: Path
+    _state: dict[str, tuple[int, int, int, int]]
+
+    @classmethod
+    def lay(
+        cls,
+        repo: Repository,
+        pool: Pool,
+        configuration: Configuration,
+        copy: tuple[str, ...],
+        number: int = 0,
+    ) -> Ground:
+        """Copy the tree as it stands; several copies have several numbers."""
+        tree = pool.snapshot()
+        name = f"sequences-{number}"
+        where = pool.checkout(name, tree, repo.head().sha, copy_extra=copy)
+        return cls(repo, pool, configuration, copy, name, tree, where, _state_of(where))
+
+    def tidy(self) -> bool:
+        """Put the copy back as it was; say whether anything had changed."""
+        if _state_of(self.where) == self._state:
+            return False
+        self.where = self.pool.checkout(self.name, self.tree, self.repo.head().sha, copy_extra=self.copy)
+        self._state = _state_of(self.where)
+        return True
+
+    def request(self, python: str, args: tuple[str, ...], timeout: float, deadline: float) -> Request:
+        """Return what pytest is asked; `deadline` is in seconds from now."""
+        listing = tuple(self.pool.repo.listing(self.tree))
+        rootdir = self._from_top(self.configuration.rootdir)
+        pythonpath = tuple(
+            posixpath.normpath(posixpath.join(rootdir, path)) for path in self.configuration.pythonpath
+        )
+        source = [
+            path
+            for path in listing
+            if path.endswith("/__init__.py")
+            or (posixpath.dirname(path) in ("src", "lib") and path.endswith(".py"))
+        ]
+        roots = import_roots(listing, source, pythonpath) or (".",)
+        inifile = self.configuration.inifile
+        return Request(
+            python=python,
+            tree=self.where,
+            scratch=self.pool.scratch,
+            selectors=(),
+            user_top=self.repo.top,
+            rootdir=rootdir,
+            inifile=None if inifile is None else self._from_top(inifile),
+            import_roots=roots,
+            owned=owned_modules(listing, roots),
+            timeout=timeout,
+            deadline=deadline,
+            args=args,
+            keep_open=(self.pool.lock,),
+            everything=True,
+        )
+
+    def _from_top(self, path: Path) -> str:
+        return os.path.relpath(path, self.repo.top).replace(os.sep, "/")
+
+
+def _state_of(where: Path) -> dict[str, tuple[int, int, int, int]]:
+    """Return mode, size, time and inode of all files, and the folders."""
+    found: dict[str, tuple[int, int, int, int]] = {}
+    pending = [str(where)]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.name in _OURS:
+                    continue
+                facts = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(facts.st_mode):
+                    pending.append(entry.path)
+                    found[entry.path] = (facts.st_mode, 0, 0, 0)
+                else:
+                    found[entry.path] = (facts.st_mode, facts.st_size, facts.st_mtime_ns, facts.st_ino)
+    return found
+
+
+def code_version(repo: Repository, environment: str) -> CodeVersion:
+    """Return the version of the code that stands in the work tree: not the commit, which a rebase changes.
+
+    `environment` is a digest of what is installed; the files that lock dependencies join it.
+    """
+    head = repo.head().sha
+    lock = hashlib.sha256(environment.encode())
+    for name in _LOCKS:
+        path = repo.top / name
+        if path.is_file():
+            lock.update(name.encode() + b"\0" + path.read_bytes())
+    return CodeVersion(
+        tree=repo.tree_of(head) if head else "",
+        dirty="" if repo.is_bare else _dirty(repo),
+        lock=lock.hexdigest()[:32],
+    )
+
+
+def _dirty(repo: Repository) -> str:
+    """Return a digest of what is not committed; '' where all is."""
+    out = repo.run("status", "--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames")
+    found = [line for line in out.split(b"\0") if line]
+    if not found:
+        return ""
+    digest = hashlib.sha256()
+    for line in sorted(found):
+        path = repo.top / os.fsdecode(line[3:])
+        digest.update(line + b"\0")
+        try:
+            if path.is_file() and not path.is_symlink() and path.stat().st_size <= _LARGEST:
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+        except OSError:
+            continue
+    return digest.hexdigest()[:32]
+
+
+def changed_lines(ground: Ground, base: str) -> ChangedLines:
+    """Return what differs between the base commit and the copy of the tree, statement by statement."""
+    repo = ground.pool.repo
+    groups: dict[str, list[tuple[int, ...]]] = {}
+    at_import: dict[str, list[tuple[int, ...]]] = {}
+    others: list[str] = []
+    for change in changes(repo, base, ground.tree):
+        if not change.path.endswith(".py"):
+            if not change.path.endswith(_PROSE) and not change.path.startswith("."):
+                others.append(change.path)
+            continue
+        old = repo.blob(change.old_blob) if change.old_blob else b""
+        new = repo.blob(change.blob) if change.blob else b""
+        if not change.blob:
+            others.append(change.path)
+            continue
+        deleted, added = line_changes(old, new)
+        found = changed_statements(old, new, deleted, added)
+        for statement in found.added:
+            kind = at_import if statement.import_time else groups
+            kind.setdefault(change.path, []).append(statement.measured_lines)
+        if found.deleted and not found.added:
+            others.append(change.path)  # what is gone leaves no line to run
+    return ChangedLines(groups, at_import, tuple(others))

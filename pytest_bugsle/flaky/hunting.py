@@ -1,0 +1,177 @@
+"""Run a hunt: orders, each test alone and twice, then why, for each test whose outcome varies.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_bugsle.flaky.explaining import Explanation, Sighting, Verdict, clean, explain, verdict
+from pytest_bugsle.flaky.orders import Order, backwards, natural, shuffles
+from pytest_bugsle.flaky.search import Probe
+from pytest_bugsle.probes import drive
+
+if TYPE_CHECKING:
+    from pytest_bugsle.flaky.probing import Prober
+    from pytest_bugsle.runner.sequences import Sequences
+
+SHUFFLES = 8
+"""Shuffled orders: of 34 tests of seven projects that vary with the order, reversing shows 24, this the others."""
+_FOR_ALONE = 0.45
+_FOR_ORDERS = 0.6
+"""Shares of the time after which tests are no longer run alone, and no further order is begun."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What the planned runs showed of one test."""
+
+    sightings: list[tuple[int, int, Verdict]] = field(default_factory=list)
+    """Which segment, at which place, with which outcome."""
+    alone: Verdict | None = None
+    second: Verdict | None = None
+
+    @property
+    def outcomes(self) -> list[Verdict]:
+        """Return all first outcomes but skips."""
+        found = [outcome for _, _, outcome in self.sightings]
+        found += [self.alone] if self.alone else []
+        return [outcome for outcome in found if outcome != "skipped"]
+
+    @property
+    def varies(self) -> bool:
+        """Say whether it both passed and failed, or fails when it runs again."""
+        return len(set(self.outcomes)) > 1 or (self.alone == "passed" and self.second == "failed")
+
+
+@dataclass(slots=True)
+class Hunt:
+    """One hunt over collected tests; `wanted` are the numbers of those to look into (None: all)."""
+
+    prober: Prober
+    until: float
+    say: Callable[[str], None]
+    wanted: frozenset[int] | None = None
+    began: float = field(default_factory=time.monotonic)
+    known: dict[int, Known] = field(default_factory=dict)
+    orders: list[Order] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    explanations: dict[int, Explanation] = field(default_factory=dict)
+    _segments: list[tuple[int, ...]] = field(default_factory=list)
+
+    @property
+    def sequences(self) -> Sequences:
+        """Return what runs the tests."""
+        return self.prober.sequences
+
+    def run(self) -> None:
+        """Look for tests whose outcome varies, and explain each."""
+        self.known = {item.number: Known() for item in self.sequences.items}
+        for order in self._orders():
+            self.say(f"order {len(self.orders) + 1}: {order.name}")
+            self._try(order)
+        self._explain()
+
+    # --- looking -----------------------------------------------------------------------------------
+
+    def _orders(self) -> Iterator[Order]:
+        """Yield the orders to try, and run the tests alone in between."""
+        ids = [item.id for item in self.sequences.items]
+        yield self._cut(natural(ids))
+        if self.wanted is None or not self._settled():
+            yield self._cut(backwards(ids))
+        self._alone()
+        for number, order in enumerate(shuffles(ids)):
+            if number == SHUFFLES or self._share() > _FOR_ORDERS or (self.wanted and self._settled()):
+                return
+            yield self._cut(order)
+
+    def _settled(self) -> bool:
+        """Say whether each test that was asked for is known to vary."""
+        if self.wanted is None:
+            return False
+        for number in self.wanted:
+            if self.known[number].alone is None:
+                self._run_alone(number)
+        return all(self.known[number].varies for number in self.wanted)
+
+    def _cut(self, order: Order) -> Order:
+        """Leave out what comes after the last test that was asked for."""
+        if self.wanted is None:
+            return order
+        last = max(place for place, number in enumerate(order.tests) if number in self.wanted)
+        return Order(order.name, order.tests[: last + 1])
+
+    def _share(self) -> float:
+        return (time.monotonic() - self.began) / max(0.001, self.until - self.began)
+
+    def _try(self, order: Order) -> None:
+        """Run one order; a test that ends its process costs the others their place and not their turn."""
+        self.orders.append(order)
+        rest = order.tests
+        while rest and not self.sequences.spent:
+            ran = self.prober.run(Probe(rest, repeat=len(self.orders)))
+            segment = rest[: len(ran.outcomes)]
+            self._segments.append(segment)
+            for place, (number, outcome) in enumerate(zip(segment, ran.outcomes, strict=True)):
+                found = verdict(outcome.status)
+                self.known[number].sightings.append((len(self._segments) - 1, place, found))
+            if ran.ended not in ("died", "timeout") or not segment:
+                break
+            rest = rest[len(segment) :]
+
+    def _alone(self) -> None:
+        """Run each test alone and once more, as long as there is time; not where each costs a process."""
+        if not self.sequences.forks:
+            self.notes.append("tests were not run alone: a thread that was started at import forbids forks")
+            return
+        due = sorted(self.wanted) if self.wanted is not None else list(self.known)
+        for done, number in enumerate(due):
+            if self._share() > _FOR_ALONE:
+                self.notes.append(f"{len(due) - done} tests were not run alone: the time was used up")
+                return
+            if done % 25 == 0:
+                self.say(f"alone and twice: {done} of {len(due)}")
+            if self.known[number].alone is None:
+                self._run_alone(number)
+
+    def _run_alone(self, number: int) -> None:
+        outcomes = [verdict(outcome.status) for outcome in self.prober.run(Probe((number, number))).outcomes]
+        known = self.known[number]
+        known.alone = outcomes[0] if outcomes else None
+        known.second = outcomes[1] if len(outcomes) > 1 else None
+
+    # --- explaining --------------------------------------------------------------------------------
+
+    def _explain(self) -> None:
+        """Find out why, for each test that varies."""
+        suspects = [
+            number
+            for number, known in self.known.items()
+            if known.varies and (self.wanted is None or number in self.wanted)
+        ]
+        for done, number in enumerate(suspects):
+            self.say(f"why {self.sequences.items[number].id} ({done + 1} of {len(suspects)})")
+            sets = {found.polluters or found.setters: None for found in self.explanations.values()}
+            sets.pop((), None)
+            judge = explain(number, self._sightings(number), tuple(sets))
+            explained = drive({number: judge}, self.prober.run_all, lambda: not self.sequences.spent)[number]
+            if explained is not None:
+                self.explanations[number] = explained
+        seen: set[tuple[int, ...]] = set()
+        for number, found in self.explanations.items():
+            if found.polluters and found.polluters not in seen:
+                seen.add(found.polluters)
+                self.say(f"what cleans up before {self.sequences.items[number].id}")
+                cleaning = clean(number, found, self._sightings(number), list(self.known))
+                drive({number: cleaning}, self.prober.run_all, lambda: not self.sequences.spent)
+        left = len(suspects) - len(self.explanations)
+        if left:
+            self.notes.append(f"{left} tests that vary were not explained: the time was used up")
+
+    def _sightings(self, number: int) -> list[Sighting]:
+        return [
+            Sighting(self._segments[segment][:place], outcome)
+            for segment, place, outcome in self.known[number].sightings
+        ]
