@@ -204,6 +204,24 @@ RULES: Mapping[str, Rule] = {
             "command in the message shows it.",
         ),
         Rule(
+            "BUG204",
+            "quarantine-expired",
+            "error",
+            "An entry of the quarantine has passed its date: the test's failures are no longer excused.",
+            "A quarantine without an end is where tests go to be forgotten.",
+            "Mend the test and release it (`bugsle flaky quarantine release ID`), or add it anew with new "
+            "evidence.",
+        ),
+        Rule(
+            "BUG205",
+            "quarantine-without-evidence",
+            "error",
+            "An entry of the quarantine does not say how often the test was seen to fail, and how, or lasts "
+            "more than 30 days.",
+            "What is excused without evidence may be a real failure.",
+            "Let the entry be written by `bugsle flaky quarantine add ID`, which takes it from the history.",
+        ),
+        Rule(
             "BUG206",
             "unstable-test-id",
             "warning",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.flaky import verdict
+from pytest_bugsle.flaky.factors import standard_factors
 from pytest_bugsle.flaky.gather import Ground
 from pytest_bugsle.flaky.hunting import Hunt
 from pytest_bugsle.flaky.probing import Prober
@@ -22,8 +23,6 @@ from pytest_bugsle.runner.sequences import Sequences
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SIDE_BY_SIDE = 4
-"""Clean processes at once, at most, and no more than there are processors."""
 _NOT_COLLECTED = 3
 
 
@@ -43,15 +42,18 @@ def hunt(wanted: Wanted) -> Result:
     repo = Repository.open(request.start)
     python = request.python or choose_python(repo.top, None, request.environ)
     with Pool.acquire(repo) as pool:
-        grounds = [
-            Ground.lay(repo, pool, request.configuration, settings.copy, number)
-            for number in range(1 + min(_SIDE_BY_SIDE, os.cpu_count() or 1))
-        ]
+
+        def lay(number: int) -> Ground:
+            return Ground.lay(repo, pool, request.configuration, settings.copy, number)
+
+        ground = lay(0)
         request.say("collecting")
-        asked = grounds[0].request(python, request.args, settings.timeout, seconds)
-        with Sequences(asked, grounds[0].tidy) as sequences:
+        asked = ground.request(python, request.args, settings.timeout, seconds)
+        with Sequences(asked, ground.tidy) as sequences:
             suspects = _numbers(sequences, wanted.suspects)
-            looking = Hunt(Prober(sequences, grounds[1:]), began + seconds, request.say, suspects)
+            looking = Hunt(
+                Prober(sequences, lay), began + seconds, request.say, standard_factors(time.time()), suspects
+            )
             looking.run()
             tests = _results(looking, sequences, request)
             notes = [*_not_collected(sequences), *looking.notes]
@@ -94,8 +96,9 @@ def _results(looking: Hunt, sequences: Sequences, request: Request) -> list[Flak
     rootdir = os.path.relpath(request.configuration.rootdir, Repository.open(request.start).top)
     top = "" if rootdir == "." else rootdir.replace(os.sep, "/") + "/"
     numbers = sorted(looking.wanted) if looking.wanted is not None else [i.number for i in sequences.items]
-    return [
-        verdict.result_of(
+    tests = []
+    for number in numbers:
+        test = verdict.result_of(
             sequences.items,
             number,
             looking.known[number].outcomes,
@@ -103,8 +106,9 @@ def _results(looking: Hunt, sequences: Sequences, request: Request) -> list[Flak
             sequences.unordered,
             top,
         )
-        for number in numbers
-    ]
+        test = verdict.with_reasons(test, looking.state.get(number, []), looking.causes.get(number))
+        tests.append(test)
+    return tests
 
 
 def _not_collected(sequences: Sequences) -> list[str]:

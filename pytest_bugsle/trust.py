@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 FILE = "history.db"
 SECONDS = 30.0
 """Of the budget, for all of them."""
-_SIDE_BY_SIDE = 4
 _LONGEST_PREFIX = 0.3
 """Share of the time that a replay of what ran before may take."""
 
@@ -162,24 +161,26 @@ class Watch:
         seconds = min(SECONDS, request.settings.seconds(ci=request.ci))
         until = time.monotonic() + seconds
         pool = pool_of(plan)
-        grounds = [
-            gather.Ground.lay(plan.repo, pool, request.configuration, request.settings.copy, number)
-            for number in range(1 + min(_SIDE_BY_SIDE, os.cpu_count() or 1))
-        ]
+
+        def lay(number: int) -> gather.Ground:
+            assert plan.repo is not None
+            return gather.Ground.lay(plan.repo, pool, request.configuration, request.settings.copy, number)
+
+        ground = lay(0)
         failures = [_within(failure, seconds) for failure in failures]
         files = dict.fromkeys(
             id_.partition("::")[0] for failure in failures for id_ in (*failure.before, failure.id)
         )
         python = request.python or sys.executable
-        asked = grounds[0].request(python, (*request.args, *files), request.settings.timeout, seconds)
-        with Sequences(asked, grounds[0].tidy) as sequences:
+        asked = ground.request(python, (*request.args, *files), request.settings.timeout, seconds)
+        with Sequences(asked, ground.tidy) as sequences:
             numbers = {item.id: item.number for item in reversed(sequences.items)}
-            prober = Prober(sequences, grounds[1:])
+            prober = Prober(sequences, lay)
             examined = list(examine(failures, prober, numbers, until, request.say))
             items, unordered = sequences.items, sequences.unordered
         for one in examined:
             self._keep(one, recording)
-        vetoes = self._vetoes(grounds[0], asked, examined)
+        vetoes = self._vetoes(ground, asked, examined)
         return self._told(examined, vetoes, items, numbers, unordered)
 
     def _vetoes(

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from pytest_bugsle.runner.outcome import Outcome
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{5,16}\b")
-_UUID = re.compile(
-    r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b|\b[0-9a-f]{32}\b"
+_UUID = re.compile(  # made of time or chance (RFC 9562, versions 1, 4, 6 and 7): digests and names are no such thing
+    r"\b[0-9a-f]{8}(-?)[0-9a-f]{4}\1[1467][0-9a-f]{3}\1[89ab][0-9a-f]{3}\1[0-9a-f]{12}\b", re.IGNORECASE
 )
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"\d+(?:\.\d+)*(?:[eE][-+]?\d+)?")
+_FOLDER = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s'\"<>:]+)+(?=[\\/])")
 _QUALIFIED = re.compile(r"^(?:\w+\.)+(\w+)(?=:|$)")
 _PHASES = ("setup", "call", "teardown")
 _LONGEST = 300
+_MOST_READ = 4096
+_DIED = "the process died"
 
 
 def stable_id(id_: str) -> str:
@@ -31,20 +34,22 @@ def stable_id(id_: str) -> str:
 def fingerprint(message: str, path: str) -> str:
     """Return by what an error is known again: its type, the shape of its first line, and its file.
 
-    Numbers, addresses and uuids are no part of it, nor is the line: they differ from run to run, and from
-    commit to commit. '' where there is no error.
+    Numbers, addresses, uuids and folders are no part of it, nor is the line: they differ from run to run,
+    from copy to copy, and from commit to commit. '' where there is no error.
     """
     if not message:
         return ""
-    first = message.strip().partition("\n")[0][:_LONGEST]
+    first = message.strip().partition("\n")[0][:_MOST_READ]
     first = _QUALIFIED.sub(r"\1", first).removeprefix("AssertionError: ")
-    shape = _NUMBER.sub("0", stable_id(first))
+    shape = _NUMBER.sub("0", stable_id(_FOLDER.sub("", first)))[:_LONGEST]
     return hashlib.blake2b(f"{shape}\0{path}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def error_print(outcome: Outcome) -> str:
     """Return by what the error of an outcome in a clean copy is known; '' where there is none."""
     error = outcome.error
+    if outcome.status == "died":
+        return fingerprint(_DIED, "")
     if error is None:
         return ""
     return fingerprint(f"{error.type}: {error.message}", error.frames[-1].path if error.frames else "")
@@ -88,7 +93,9 @@ class Attempt:
             return "failed"
         if teardown == "failed":
             return "error"
-        return call or setup or "died"
+        if call or setup in ("skipped", "xfailed"):
+            return call or setup
+        return "died"  # a setup alone is no pass
 
     @property
     def failed(self) -> bool:
@@ -102,8 +109,8 @@ class Attempt:
 
     @property
     def fingerprint(self) -> str:
-        """Return by what its error is known again."""
-        return fingerprint(self.message, self.path)
+        """Return by what its error is known again: who died says no more than that, and others speak for it."""
+        return fingerprint(_DIED, "") if self.outcome == "died" else fingerprint(self.message, self.path)
 
 
 @dataclass(slots=True)
@@ -116,35 +123,38 @@ class Attempts:
     _numbers: dict[str, int] = field(default_factory=dict)
     _positions: dict[str, int] = field(default_factory=dict)
 
-    def note(self, report: pytest.TestReport) -> Attempt | None:
-        """Take one report in; return the attempt that it ends."""
-        worker = str(getattr(report, "worker_id", ""))
-        key = (worker, report.nodeid)
+    def note(self, report: pytest.TestReport) -> list[Attempt]:
+        """Take one report in; return the attempts that it ends."""
+        key = (_worker_of(report), report.nodeid)
         attempt = self._open.get(key)
         when = report.when or ""
+        ended: list[Attempt] = []
         if attempt is None or (when == "setup" and attempt.phases):
-            if attempt is not None:
-                self._end(key)
+            # who tries a test again may leave the teardown out
+            if attempt is not None and attempt.outcome != "died":
+                ended.append(self._end(key))
             attempt = self._begin(key)
         if when not in _PHASES:  # xdist's word for a worker that died
             attempt.died = True
             self._blame(attempt, report)
-            return self._end(key)
+            return [*ended, self._end(key)]
         if "subtest" in type(report).__name__.lower():
             if report.failed:
                 attempt.subtest_failed = True
                 self._blame(attempt, report)
-            return None
+            return ended
         attempt.duration += report.duration
         attempt.phases[when] = _word(report)
         if report.outcome not in ("passed", "skipped"):
             self._blame(attempt, report)
-        return self._end(key) if when == "teardown" else None
+        return [*ended, self._end(key)] if when == "teardown" else ended
 
     def close(self) -> list[Attempt]:
-        """End what never came to its teardown: its worker died."""
-        left = list(self._open)
-        return [self._end(key) for key in left]
+        """End what never came to its teardown: of what was interrupted, only a failure is known."""
+        left, self._open = self._open, {}
+        ended = [attempt for attempt in left.values() if attempt.message]
+        self.ended += ended
+        return ended
 
     def _begin(self, key: tuple[str, str]) -> Attempt:
         worker, id_ = key
@@ -163,6 +173,12 @@ class Attempts:
         if not attempt.message:
             attempt.message, path = _error_of(report)
             attempt.path = inside(path, self.top)
+
+
+def _worker_of(report: Any) -> str:
+    """Return the name of the worker that ran the test, or that died of it; '' where there are none."""
+    gateway = getattr(getattr(report, "node", None), "gateway", None)
+    return str(getattr(report, "worker_id", "") or getattr(gateway, "id", ""))
 
 
 def _word(report: pytest.TestReport) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_bugsle import commands
+from pytest_bugsle.flaky import command_history
 from pytest_bugsle.report import writer
 from pytest_bugsle.report.flaky import hunt_lines
 
@@ -66,3 +67,9 @@ def hunt(
     for target in targets:
         writer.write(result, target)
     return int(commands.exit_code(result, settings))
+
+
+flaky.add_command(command_history.list_tests)
+flaky.add_command(command_history.show_test)
+flaky.add_command(command_history.merge)
+flaky.add_command(command_history.quarantine)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_bugsle.flaky.explaining import Explanation, Sighting, Verdict, explain
+from pytest_bugsle.flaky.explaining import Explanation, Sighting, Verdict, explain, plural
 from pytest_bugsle.probes import drive
 from pytest_bugsle.stats.power import sentence
 
@@ -67,7 +67,7 @@ class Examined:
             parts.append(f"alone it failed {found.alone.count('failed')} of {len(found.alone)} times")
         if found.replayed:
             replays = f"{found.replayed.count('failed')} of {len(found.replayed)} times"
-            parts.append(f"after the same {len(self.failure.before)} tests {replays}")
+            parts.append(f"after the same {plural(len(self.failure.before), 'test')} {replays}")
         if self.failure.is_cut:
             parts.append("not tried after the same tests: they take too long")
         text = "; ".join(parts)
@@ -95,7 +95,7 @@ def examine(
             continue
         say(f"failed: {failure.id}, tried again ({done + 1} of {len(failures)})")
         before = tuple(_numbers(failure.before, numbers))
-        judge = explain(number, [Sighting(before, "failed")], tuple(known))
+        judge = explain(number, [Sighting(before, "failed")], tuple(known), replays=2)
         found = drive({number: judge}, prober.run_all, lambda: time.monotonic() < until)[number]
         if found is not None and (found.polluters or found.setters):
             known[found.polluters or found.setters] = None

@@ -16,10 +16,15 @@ Category = Literal[
 Verdict = Literal["passed", "failed", "skipped"]
 CONFIRMATIONS = 3
 """Runs in clean processes that must agree before anything is said."""
+ALONE = 10
+"""Runs alone: of a coin, fewer agree by chance so often that it would be taken for a victim."""
 _CLEANED = 2
 """Orders in which the test passed after its polluters that are looked into."""
-_OTHERS = 2000
-"""Tests that may be tried as cleaners at once."""
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun."""
+    return f"{count} {noun}" + "s" * (count != 1)
 
 
 def verdict(status: str) -> Verdict:
@@ -69,36 +74,46 @@ class Explanation:
 Explaining: TypeAlias = Generator[tuple[Probe, ...], Answers, Explanation]
 
 
-def explain(test: int, sightings: Sequence[Sighting], known: Sequence[tuple[int, ...]] = ()) -> Explaining:
+def explain(
+    test: int,
+    sightings: Sequence[Sighting],
+    known: Sequence[tuple[int, ...]] = (),
+    *,
+    alone: int = ALONE,
+    replays: int = 0,
+) -> Explaining:
     """Find out by experiments on what the outcome of a test depends.
 
     `sightings` are its outcomes in the orders that were tried; `known` are polluters and setters of other
-    tests, which are tried first: what pollutes one test often pollutes the next.
+    tests, which are tried first: what pollutes one test often pollutes the next. It is run `alone` so many
+    times; what was seen is run again `replays` times first, or, with none, only where the search does not end
+    in a confirmed answer.
     """
     found = Explanation()
     twice = tuple(Probe((test, test), repeat=number) for number in range(CONFIRMATIONS))
-    answers = yield twice
-    runs = [answers[probe].outcomes for probe in twice]
-    found.alone = alone = [verdict(outcomes[0].status) for outcomes in runs if outcomes]
+    once = tuple(Probe((test,), repeat=number) for number in range(alone - CONFIRMATIONS))
+    answers = yield (*twice, *once)
+    runs = [answers[probe].outcomes for probe in (*twice, *once)]
+    found.alone = [verdict(outcomes[0].status) for outcomes in runs if outcomes]
     found.second = second = [verdict(outcomes[1].status) for outcomes in runs if len(outcomes) > 1]
     found.errors |= {error_print(outcomes[0]) for outcomes in runs if outcomes}
-    found.probes += len(twice)
-    if len(set(alone)) > 1:
+    found.probes += len(runs)
+    if len(set(found.alone)) > 1:
         found.categories.add("non-deterministic")
-        found.why = f"alone it failed {alone.count('failed')} of {len(alone)} times"
+        found.why = f"alone it failed {found.alone.count('failed')} of {len(found.alone)} times"
         return found
-    if not alone or alone[0] == "skipped":
+    if not found.alone or found.alone[0] == "skipped":
         found.why = "alone it is skipped"
         return found
-    if alone[0] == "passed" and "failed" in second:
+    if found.alone[0] == "passed" and "failed" in second:
         yield from _second(test, second, found)
-    opposite = "failed" if alone[0] == "passed" else "passed"
+    opposite = "failed" if found.alone[0] == "passed" else "passed"
     turning = [sighting for sighting in sightings if sighting.outcome == opposite and sighting.before]
     if turning:
         first = min(turning, key=lambda sighting: len(sighting.before))
-        yield from _ordered(test, first, opposite, known, found)
+        yield from _ordered(test, first, opposite, known, replays, found)
     if not found.categories:
-        if alone[0] == "failed":
+        if found.alone[0] == "failed":
             found.categories.add("failing")
             found.shown = (test,)
         elif any(sighting.outcome == "failed" for sighting in sightings):
@@ -129,7 +144,12 @@ def _second(
 
 
 def _ordered(
-    test: int, sighting: Sighting, opposite: str, known: Sequence[tuple[int, ...]], found: Explanation
+    test: int,
+    sighting: Sighting,
+    opposite: str,
+    known: Sequence[tuple[int, ...]],
+    replays: int,
+    found: Explanation,
 ) -> Generator[tuple[Probe, ...], Answers, None]:
     """Find which of the tests before it turn the outcome, and confirm that in clean processes."""
 
@@ -144,25 +164,36 @@ def _ordered(
             if turned(answers[probe]) and (yield from _search(test, members, turned, opposite, found)):
                 return
     before = sighting.before
-    replays = tuple(
-        Probe((*before, test), hold=len(before), repeat=number) for number in range(CONFIRMATIONS - 1)
-    )
+    tried = []
+    if replays:
+        tried = yield from _replayed(test, before, replays, turned, found)
+    if all(tried) and (yield from _search(test, before, turned, opposite, found)):
+        return
+    if not replays:
+        tried = yield from _replayed(test, before, CONFIRMATIONS - 1, turned, found)
+    if all(tried):
+        if (yield from _search(test, before, turned, opposite, found, apart=True)):
+            return
+        found.categories.add("probabilistic")
+        found.why = (
+            f"it {opposite} after {len(before)} other tests, which no clean process could show in fewer"
+        )
+        return
+    found.categories.add("probabilistic" if any(tried) else "non-deterministic")
+    times = f"{1 + sum(tried)} of {1 + len(tried)} runs"
+    found.why = f"after the same {plural(len(before), 'test')} it {opposite} in {times}"
+
+
+def _replayed(
+    test: int, before: tuple[int, ...], times: int, turned: Callable[[Ran], bool], found: Explanation
+) -> Generator[tuple[Probe, ...], Answers, list[bool]]:
+    """Run what was seen again, and return whether the outcome was the same each time."""
+    replays = tuple(Probe((*before, test), hold=len(before), repeat=number) for number in range(times))
     answers = yield replays
     found.probes += len(replays)
-    outcomes = [turned(answers[probe]) for probe in replays]
     found.replayed = [outcome_of(answers[probe]) for probe in replays]
     found.errors |= {error_print(last) for probe in replays if (last := answers[probe].last) is not None}
-    if not all(outcomes):
-        word: Category = "probabilistic" if any(outcomes) else "non-deterministic"
-        found.categories.add(word)
-        times = f"{1 + sum(outcomes)} of {1 + len(outcomes)} runs"
-        found.why = f"after the same {len(before)} tests it {opposite} in {times}"
-        return
-    for apart in (False, True):
-        if (yield from _search(test, before, turned, opposite, found, apart=apart)):
-            return
-    found.categories.add("probabilistic")
-    found.why = f"it {opposite} after {len(before)} other tests, which no clean process could show in fewer"
+    return [turned(answers[probe]) for probe in replays]
 
 
 def _search(
@@ -192,19 +223,27 @@ def _search(
 def _confirm(
     test: int, members: tuple[int, ...], opposite: str, found: Explanation
 ) -> Generator[tuple[Probe, ...], Answers, bool]:
-    """Say whether clean processes agree; alone, the forks have shown it three times already."""
-    alone = Probe((test,), apart=True)
-    after = tuple(Probe((*members, test), apart=True, repeat=number) for number in range(CONFIRMATIONS))
-    answers = yield (alone, *after)
-    found.probes += 1 + len(after)
-    found.plain = all(answers[probe].plain for probe in after)
+    """Say whether clean processes agree; alone, the forks have shown it three times already.
+
+    They run side by side first. Tests may meet outside the tree, in a home folder or at a port: where they do
+    not agree they are asked again, one after the other.
+    """
     other = "passed" if opposite == "failed" else "failed"
-    return outcome_of(answers[alone]) == other and all(outcome_of(answers[one]) == opposite for one in after)
+    for beside in (True, False):
+        alone = Probe((test,), apart=True, beside=beside)
+        after = tuple(
+            Probe((*members, test), apart=True, beside=beside, repeat=number)
+            for number in range(CONFIRMATIONS)
+        )
+        answers = yield (alone, *after)
+        found.probes += 1 + len(after)
+        found.plain = all(answers[probe].plain for probe in after)
+        if outcome_of(answers[alone]) == other and all(outcome_of(answers[one]) == opposite for one in after):
+            return True
+    return False
 
 
-def _candidates(
-    test: int, polluters: tuple[int, ...], sightings: Sequence[Sighting], others: Sequence[int]
-) -> Iterator[tuple[int, ...]]:
+def _candidates(polluters: tuple[int, ...], sightings: Sequence[Sighting]) -> Iterator[tuple[int, ...]]:
     """Yield sequences in which a cleaner may be, the best first.
 
     Where the test passed though the polluters ran before it, a cleaner stood between.
@@ -213,23 +252,21 @@ def _candidates(
     for sighting in [one for one in passed if set(polluters) <= set(one.before)][:_CLEANED]:
         last = max(sighting.before.index(polluter) for polluter in polluters)
         yield sighting.before[last + 1 :]
-    rest = tuple(other for other in others if other not in polluters and other != test)[:_OTHERS]
-    yield rest
-    yield rest[::-1]
 
 
 def clean(
-    test: int, found: Explanation, sightings: Sequence[Sighting], others: Sequence[int]
+    test: int, found: Explanation, sightings: Sequence[Sighting]
 ) -> Generator[tuple[Probe, ...], Answers, None]:
     """Look for a test that takes the polluters' effect away: it names the state.
 
-    `others` are all tests in the order of collection. What is found is written into the explanation.
+    What is found is written into the explanation. Where the test never passed after its polluters, there is
+    no sign of a cleaner, and none is looked for.
     """
 
     def turned(ran: Ran) -> bool:
         return outcome_of(ran) == "passed"
 
-    for order in _candidates(test, found.polluters, sightings, others):
+    for order in _candidates(found.polluters, sightings):
         everything = Probe((*found.polluters, *order, test))
         answers = yield (everything,)
         found.probes += 1

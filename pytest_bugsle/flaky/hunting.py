@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_bugsle.flaky.explaining import Explanation, Sighting, Verdict, clean, explain, verdict
 from pytest_bugsle.flaky.orders import Order, backwards, natural, shuffles
+from pytest_bugsle.flaky.reasons import cause_of, state_of
 from pytest_bugsle.flaky.search import Probe
 from pytest_bugsle.probes import drive
 
 if TYPE_CHECKING:
+    from pytest_bugsle.flaky.causes import Investigation
+    from pytest_bugsle.flaky.factors import Factor
     from pytest_bugsle.flaky.probing import Prober
+    from pytest_bugsle.results import StateDifference
+    from pytest_bugsle.runner.outcome import Ran
     from pytest_bugsle.runner.sequences import Sequences
 
 SHUFFLES = 8
 """Shuffled orders: of 34 tests of seven projects that vary with the order, reversing shows 24, this the others."""
+HASH_SEEDS = (1, 2)
+"""Beside the 0 of all forks: sets of strings come in another order under each."""
 _FOR_ALONE = 0.45
 _FOR_ORDERS = 0.6
+_MOST_PROBES = 600
 """Shares of the time after which tests are no longer run alone, and no further order is begun."""
 
 
@@ -52,12 +60,15 @@ class Hunt:
     prober: Prober
     until: float
     say: Callable[[str], None]
+    factors: Sequence[Factor] = ()
     wanted: frozenset[int] | None = None
     began: float = field(default_factory=time.monotonic)
     known: dict[int, Known] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     explanations: dict[int, Explanation] = field(default_factory=dict)
+    state: dict[int, list[StateDifference]] = field(default_factory=dict)
+    causes: dict[int, Investigation | None] = field(default_factory=dict)
     _segments: list[tuple[int, ...]] = field(default_factory=list)
 
     @property
@@ -71,6 +82,7 @@ class Hunt:
         for order in self._orders():
             self.say(f"order {len(self.orders) + 1}: {order.name}")
             self._try(order)
+        self._hash_seeds()
         self._explain()
 
     # --- looking -----------------------------------------------------------------------------------
@@ -86,6 +98,18 @@ class Hunt:
             if number == SHUFFLES or self._share() > _FOR_ORDERS or (self.wanted and self._settled()):
                 return
             yield self._cut(order)
+
+    def _hash_seeds(self) -> None:
+        """Run the order of collection in clean processes with other hash seeds: forks share one."""
+        if self.wanted is not None:
+            return
+        tests = natural([item.id for item in self.sequences.items]).tests
+        for seed in HASH_SEEDS:
+            if self._share() > _FOR_ORDERS:
+                self.notes.append(f"PYTHONHASHSEED={seed} was not tried: the time was used up")
+                return
+            self.say(f"the order of collection with PYTHONHASHSEED={seed}")
+            self._take(tests, self.prober.run_apart(tests, {"PYTHONHASHSEED": str(seed)}))
 
     def _settled(self) -> bool:
         """Say whether each test that was asked for is known to vary."""
@@ -111,15 +135,22 @@ class Hunt:
         self.orders.append(order)
         rest = order.tests
         while rest and not self.sequences.spent:
-            ran = self.prober.run(Probe(rest, repeat=len(self.orders)))
-            segment = rest[: len(ran.outcomes)]
-            self._segments.append(segment)
-            for place, (number, outcome) in enumerate(zip(segment, ran.outcomes, strict=True)):
-                found = verdict(outcome.status)
-                self.known[number].sightings.append((len(self._segments) - 1, place, found))
+            # Half of it is held where a search will follow at once: it begins with that half.
+            half = (len(rest) - 1) // 2 if self.wanted is not None and len(self.orders) == 1 else 0
+            ran = self.prober.run(Probe(rest, hold=half, repeat=len(self.orders)))
+            segment = self._take(rest, ran)
             if ran.ended not in ("died", "timeout") or not segment:
                 break
             rest = rest[len(segment) :]
+
+    def _take(self, tests: tuple[int, ...], ran: Ran) -> tuple[int, ...]:
+        """Note what a run shows of its tests; return those that it came to."""
+        segment = tests[: len(ran.outcomes)]
+        self._segments.append(segment)
+        for place, (number, outcome) in enumerate(zip(segment, ran.outcomes, strict=True)):
+            found = verdict(outcome.status)
+            self.known[number].sightings.append((len(self._segments) - 1, place, found))
+        return segment
 
     def _alone(self) -> None:
         """Run each test alone and once more, as long as there is time; not where each costs a process."""
@@ -164,8 +195,9 @@ class Hunt:
             if found.polluters and found.polluters not in seen:
                 seen.add(found.polluters)
                 self.say(f"what cleans up before {self.sequences.items[number].id}")
-                cleaning = clean(number, found, self._sightings(number), list(self.known))
+                cleaning = clean(number, found, self._sightings(number))
                 drive({number: cleaning}, self.prober.run_all, lambda: not self.sequences.spent)
+        self._reasons()
         left = len(suspects) - len(self.explanations)
         if left:
             self.notes.append(f"{left} tests that vary were not explained: the time was used up")
@@ -175,3 +207,19 @@ class Hunt:
             Sighting(self._segments[segment][:place], outcome)
             for segment, place, outcome in self.known[number].sightings
         ]
+
+    def _reasons(self) -> None:
+        """Find the state behind what depends on others, and the factor behind the rest, while there is time."""
+        told: set[tuple[tuple[int, ...], ...]] = set()
+        for number, found in self.explanations.items():
+            if self.sequences.spent:
+                return
+            name = self.sequences.items[number].id
+            group = (found.polluters, found.setters) if found.polluters or found.setters else (found.shown,)
+            if found.confirmed and group not in told:
+                told.add(group)
+                self.say(f"what others leave behind for {name}")
+                self.state[number] = state_of(self.prober, number, found)
+            elif found.categories == {"non-deterministic"} and self.sequences.forks:
+                self.say(f"what turns the outcome of {name}")
+                self.causes[number] = cause_of(self.prober, number, found, self.factors, _MOST_PROBES)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_bugsle.flaky.gather import Ground
     from pytest_bugsle.flaky.search import Probe
@@ -15,25 +16,29 @@ if TYPE_CHECKING:
     from pytest_bugsle.runner.sequences import Sequences
 
 
-class Prober:
-    """Runs each probe once; clean processes have a copy of the tree each, from `grounds`."""
+_SIDE_BY_SIDE = 4
+"""Clean processes at once, at most, and no more than one above the processors: they wait for disks too."""
 
-    def __init__(self, sequences: Sequences, grounds: Sequence[Ground]) -> None:
+
+class Prober:
+    """Runs each probe once; clean processes that run side by side have a copy of the tree each."""
+
+    def __init__(self, sequences: Sequences, lay: Callable[[int], Ground]) -> None:
+        """`lay` makes the copy of the tree with a number; 0 is that of the forks."""
         self.sequences = sequences
-        self._free = list(grounds)
-        self._wide = len(grounds)
+        self._lay = lay
+        self._laid = 0
+        self._free: list[Ground] = []
+        self._wide = min(_SIDE_BY_SIDE, 1 + (os.cpu_count() or 1))
         self._answers: dict[Probe, Ran] = {}
         self._lock = threading.Lock()
 
     def run_all(self, probes: Sequence[Probe]) -> Mapping[Probe, Ran]:
-        """Answer a batch: forks one after the other, clean processes side by side; out of time, nothing."""
-        apart = [probe for probe in probes if probe.apart or not self.sequences.forks]
-        answers = {probe: self.run(probe) for probe in probes if probe not in apart}
-        if len(apart) > 1 and self._wide > 1:
-            with ThreadPoolExecutor(self._wide) as threads:
-                answers.update(zip(apart, threads.map(self.run, apart), strict=True))
-        else:
-            answers.update((probe, self.run(probe)) for probe in apart)
+        """Answer a batch: clean processes side by side where that is allowed; out of time, nothing."""
+        beside = [probe for probe in probes if probe.beside]
+        answers = {probe: self.run(probe) for probe in probes if not probe.beside}
+        with ThreadPoolExecutor(self._wide) as threads:
+            answers.update(zip(beside, threads.map(self.run, beside), strict=True))
         return {probe: ran for probe, ran in answers.items() if ran.ended != "budget"}
 
     def run(self, probe: Probe) -> Ran:
@@ -42,16 +47,23 @@ class Prober:
         if known is not None:
             return known
         if probe.apart or not self.sequences.forks:
-            with self._lock:
-                ground = self._free.pop()
-            try:
-                ran = self.sequences.apart(probe.tests, ground.where)
-            finally:
-                with self._lock:
-                    ground.tidy()
-                    self._free.append(ground)
+            ran = self.run_apart(probe.tests)
         else:
             ran = self.sequences.run(probe.tests, hold=probe.hold)
         if ran.ended != "budget":
             self._answers[probe] = ran
         return ran
+
+    def run_apart(self, tests: Sequence[int], environ: Mapping[str, str] | None = None) -> Ran:
+        """Run tests in a clean process, over a copy of the tree that no other process uses meanwhile."""
+        with self._lock:
+            if not self._free:
+                self._laid += 1
+                self._free.append(self._lay(self._laid))
+            ground = self._free.pop()
+        try:
+            return self.sequences.apart(tests, ground.where, environ)
+        finally:
+            with self._lock:
+                ground.tidy()
+                self._free.append(ground)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pytest_bugsle.store.history import History
     from pytest_bugsle.store.records import RunRecord
 
-_EVERY = 0.25
-"""Seconds between writes: what a kill can lose."""
+_SHARE = 1 / 30
+"""Of the session's time, for writing; what ended since the last write is what a kill can lose."""
 
 
 class Recording:
@@ -34,7 +34,7 @@ class Recording:
         self._run = run
         self._waiting: list[AttemptRecord] = []
         self._seq = 0
-        self._written = time.monotonic()
+        self._due = time.monotonic()
         self._keys: dict[str, str] = {}
         self._twins: dict[str, int] = {}
         self._history: History | None = None
@@ -46,9 +46,10 @@ class Recording:
 
     def note(self, report: pytest.TestReport) -> None:
         """Take a report in, and write when it is time."""
-        ended = self.attempts.note(report)
-        if ended is not None:
+        for ended in self.attempts.note(report):
             self._wait(ended)
+        if time.monotonic() >= self._due:
+            self._flush()
 
     def key(self, id_: str) -> str:
         """Return by what a test is known in the history: its id, but for what changes with the process."""
@@ -117,24 +118,24 @@ class Recording:
         )
 
     def _queue(self, record: AttemptRecord) -> None:
-        if self._history is None:
-            return
-        self._waiting.append(record)
-        if time.monotonic() - self._written > _EVERY:
-            self._flush()
+        if self._history is not None:
+            self._waiting.append(record)
 
     def _next(self) -> int:
         self._seq += 1
         return self._seq
 
     def _flush(self) -> None:
-        self._written = time.monotonic()
-        if self._history is not None and self._waiting:
-            try:
-                self._history.add(self._run.run_id, self._waiting)
-            except BugsleError as error:
-                self._give_up(error)
+        if self._history is None or not self._waiting:
+            return
+        begun = time.monotonic()
+        try:
+            self._history.add(self._run.run_id, self._waiting)
+        except BugsleError as error:
+            self._give_up(error)
         self._waiting = []
+        ended = time.monotonic()
+        self._due = ended + (ended - begun) / _SHARE
 
     def _give_up(self, error: BugsleError) -> None:
         self.notes.append(f"the attempts of this run are not kept: {error.what}")

@@ -26,12 +26,14 @@ class Probe:
     """One sequence of tests to run, by their numbers.
 
     The first `hold` tests are likely to come again; `apart` asks for a process of its own, which collects no
-    more than it runs; `repeat` tells probes of the same sequence apart.
+    more than it runs, and `beside` allows others at the same time; `repeat` tells probes of the same sequence
+    apart.
     """
 
     tests: tuple[int, ...]
     hold: int = 0
     apart: bool = False
+    beside: bool = False
     repeat: int = 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from pytest_bugsle.findings import make_finding
 from pytest_bugsle.results import FlakyCategory, FlakyTest
 from pytest_bugsle.stats.intervals import wilson
@@ -13,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_bugsle.findings import Finding, Level
+    from pytest_bugsle.flaky.causes import Investigation
     from pytest_bugsle.flaky.examining import Examined
     from pytest_bugsle.flaky.explaining import Explanation, Verdict
     from pytest_bugsle.flaky.veto import Veto
+    from pytest_bugsle.results import StateDifference
     from pytest_bugsle.runner.outcome import Item
 
 ORDER: tuple[FlakyCategory, ...] = (
@@ -67,6 +71,23 @@ def result_of(
         confirmed=found.confirmed if found else 0,
         why=(found.why or _why(items, found)) if found else "",
         place=f"{top}{item.path}:{item.line}" if item.path else None,
+    )
+
+
+def with_reasons(
+    test: FlakyTest, state: Sequence[StateDifference], investigation: Investigation | None
+) -> FlakyTest:
+    """Return the test with the state that others leave behind, or with the factor that turns its outcome."""
+    if investigation is None:
+        return structs.replace(test, state=list(state))
+    cause = investigation.cause
+    tried = ", ".join(dict.fromkeys(trial.name for trial in investigation.trials if trial.probes))
+    evidence = cause.evidence if cause else f"no cause was shown (tried: {tried or 'nothing'})"
+    return structs.replace(
+        test,
+        cause=cause.name if cause else "",
+        probes=test.probes + investigation.probes,
+        why="; ".join(part for part in (test.why, evidence) if part),
     )
 
 

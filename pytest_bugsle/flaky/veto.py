@@ -72,6 +72,9 @@ def judge(
     ]
     if note:
         return Veto("unknown", 0, changed.count, note)
+    unmeasured = [path for path, groups in changed.groups.items() if () in map(tuple, groups)]
+    if unmeasured:
+        return Veto("unknown", 0, changed.count, f"{unmeasured[0]} changed where no line is measured")
     if touched:
         return Veto("unknown", 0, changed.count, f"{touched[0]} changed in what runs when it is imported")
     if changed.others:

@@ -15,8 +15,10 @@ import errno
 import gc
 import json
 import os
+import random
 import select
 import signal
+import sys
 import tempfile
 import time
 from typing import Any
@@ -65,6 +67,14 @@ def again(item: Any) -> Any:
     return other
 
 
+def reseed() -> None:
+    """Seed the global generators anew, as those of a fresh process are: a fork begins with its parent's."""
+    random.seed()
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        numpy.seed()
+
+
 class Sequences:
     """Hold the collected tests and run sequences of them; its methods are pytest's hooks."""
 
@@ -73,6 +83,8 @@ class Sequences:
         self.params = params
         self.sequence = params.get("sequence")
         self.home = params["home"]
+        self.name = "root"
+        self.cwd = ""
         self.items: list[Any] = []
         self.ran: set[int] = set()
         self.phases: list[dict[str, Any]] = []
@@ -104,6 +116,10 @@ class Sequences:
         if not one_thread():
             self.recorder.write("threads")
             return True
+        try:
+            self.cwd = os.getcwd()
+        except OSError:
+            pass  # a conftest went to a folder that is gone
         gc.collect()
         gc.freeze()  # what is collected is not touched by the children's collector: their pages stay shared
         self.serve("root")
@@ -161,6 +177,20 @@ class Sequences:
             if self.session.shouldfail or self.session.shouldstop:
                 self.session.shouldfail = self.session.shouldstop = False
 
+    def run_watched(self, items: list[Any], count: int, wanted: list[str] | None) -> None:
+        """Tell what the first `count` tests leave behind; put back what is wanted of it, and run the others."""
+        from . import state
+
+        places = self.recorder.guard.places
+        before = state.take(lambda path: bool(places.tree_path(path)), self.params["tree"])
+        self.run(items[:count], items[count])
+        left = state.differences(before)
+        self.recorder.write("state", left=[dict(one.as_json(), restorable=one.restorable) for one in left])
+        if wanted is not None:
+            done = [state.restore(before, one) for one in left if [one.kind, one.name] == wanted]
+            self.recorder.write("restored", done=bool(done) and all(done))
+        self.run(items[count:], None)
+
     # --- serving -----------------------------------------------------------------------------------
 
     def path(self, name: str) -> str:
@@ -178,6 +208,7 @@ class Sequences:
 
     def serve(self, name: str, command: int = 0) -> None:
         """Take commands until told to end; returns only in the root."""
+        self.name = name
         if not os.path.exists(self.path(name)):
             os.mkfifo(self.path(name), 0o600)
         commands = os.open(self.path(name), os.O_RDWR | os.O_NONBLOCK)
@@ -235,14 +266,25 @@ class Sequences:
         self.number = 0
         self.recorder.adopt(self.path(order["records"]))
         self.fresh_capture()
-        following = order.get("next")
+        reseed()
+        if self.name == "root":  # the folder may be another one by now, under the same path
+            _change_to(self.cwd)
+        if order.get("world"):
+            from . import worlds
+
+            worlds.enter(dict(order["world"]))
         items = self.line_up(order["tests"])
+        if order.get("watch"):
+            self.run_watched(items, order["watch"], order.get("restore"))
+            return
+        following = order.get("next")
         self.run(items, again(self.items[following]) if following is not None else None)
         if not order.get("hold"):
             return
         if not one_thread():
             self.recorder.write("threads")
             return
+        gc.freeze()
         self.recorder.write("held")
         self.serve(order["hold"], order["command"])
 
@@ -302,6 +344,13 @@ class Sequences:
                 return b'{"t":"held"' in stream.read()[-64:]
         except OSError:
             return False
+
+
+def _change_to(folder: str) -> None:
+    try:
+        os.chdir(folder)
+    except OSError:
+        pass
 
 
 def _kill_group(leader: int) -> None:

@@ -79,6 +79,11 @@ class Recorder:
         self.neutral = {
             name: value for name, value in _NEUTRAL.items() if not (self.everything and name in _CHOOSING)
         }
+        if self.everything:
+            self.neutral["randomly_reset_seed"] = False  # one seed for ever would hide what depends on it
+            self.neutral["tbstyle"] = (
+                "value"  # nobody reads the text; to lay it out takes longer than most tests
+            )
         self.current = ""
         self.distributed = False
         self.reach: measure.Reach | None = None
@@ -246,9 +251,9 @@ class Recorder:
     def pytest_runtest_protocol(self, item: Any) -> Generator[None, Any, None]:
         """Say which test is running, and credit it with the lines it reaches."""
         self.guard.keep_first()
-        self.watch()
         self.current = self.witness.path(str(item.path))
         if self.sequences is None:
+            self.watch()
             self.write("run", id=item.nodeid)
         if self.reach is not None:
             self.reach.switch(item.nodeid)

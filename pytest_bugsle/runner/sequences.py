@@ -171,7 +171,7 @@ class Sequences:
     # --- running -----------------------------------------------------------------------------------
 
     def run(self, tests: Sequence[int], *, hold: int = 0) -> Ran:
-        """Run tests by their numbers, in this order; None stands for what was not begun.
+        """Run tests by their numbers, in this order, in a fork.
 
         The first `hold` of them are likely to come again: what they leave is kept in a held fork.
         """
@@ -193,6 +193,32 @@ class Sequences:
             ran = _cut_off(ran, data)
         return replace(ran, outcomes=(*held.outcomes, *ran.outcomes)) if held else ran
 
+    def inside(self, tests: Sequence[int], world: Mapping[str, Any]) -> Ran:
+        """Run tests in a fork that is put into a controlled world first (see worlds.py)."""
+        return self._special(tests, world=dict(world))[0]
+
+    def watched(
+        self, tests: Sequence[int], count: int, restore: tuple[str, str] | None = None
+    ) -> tuple[Ran, list[dict[str, Any]], bool]:
+        """Run tests in a fork; return also what the first `count` left behind, what matters most first.
+
+        The difference of the kind and name `restore` is put back before the rest runs; the third value says
+        whether that could be done.
+        """
+        more = {} if restore is None else {"restore": list(restore)}
+        ran, data = self._special(tests, watch=count, **more)
+        left = _listed(data, "state", "left")
+        return ran, left, b'{"t":"restored","done":true}' in data
+
+    def _special(self, tests: Sequence[int], **more: Any) -> tuple[Ran, bytes]:
+        begun = time.monotonic()
+        answer, data = self._order(None, tuple(tests), **more)
+        self._tidy()
+        seconds = time.monotonic() - begun
+        if answer["event"] == "budget":
+            return Ran((), "budget", seconds), data
+        return _ran(data, answer["code"], len(tests), stalled=answer["stalled"], seconds=seconds), data
+
     def apart(self, tests: Sequence[int], where: Path, environ: Mapping[str, str] | None = None) -> Ran:
         """Run tests by their numbers in a pytest of their own, over another copy of the tree at `where`.
 
@@ -204,19 +230,21 @@ class Sequences:
             item = self.items[number]
             twins = [other.number for other in self.items if other.id == item.id]
             sequence.append((item.id, twins.index(number)))
-        request = replace(
-            self.request,
-            tree=where,
-            sequence=tuple(sequence),
-            args=_without(self.request.args, self._targets),
-        )
-        ran = None
-        if len(set(sequence)) == len(sequence) and sum(len(id_) for id_, _ in sequence) < _MOST_NAMED:
-            ids = tuple(id_ for id_, _ in sequence)
-            ran = self._apart(replace(request, args=(*request.args, *ids)), environ)
-        if ran is None or ran.ended == "unable":  # no command line says this: by their files, then
-            selectors = tuple(Selector(path) for path in dict.fromkeys(self.items[n].path for n in tests))
-            ran = self._apart(replace(request, selectors=selectors), environ)
+        request = replace(self.request, tree=where, sequence=tuple(sequence))
+        fewer = replace(request, args=_without(request.args, self._targets))
+        ids = tuple(id_ for id_, _ in sequence)
+        files = tuple(Selector(path) for path in dict.fromkeys(self.items[n].path for n in tests))
+        ways = [
+            replace(fewer, args=(*fewer.args, *ids)),
+            replace(fewer, selectors=files),  # where no command line says this
+            request,  # nor any path, as where a folder has brackets
+        ]
+        if len(set(sequence)) < len(sequence) or sum(map(len, ids)) > _MOST_NAMED:
+            ways.pop(0)
+        for way in ways:
+            ran = self._apart(way, environ)
+            if ran.ended != "unable":
+                break
         return replace(ran, seconds=time.monotonic() - begun)
 
     def _apart(self, request: Request, environ: Mapping[str, str] | None) -> Ran:
@@ -237,7 +265,11 @@ class Sequences:
     def _nearest(self, wanted: tuple[int, ...]) -> _Held | None:
         """Return the held fork that has run most of how this sequence begins."""
         fitting = [held for held in self._held if held.tests == wanted[: len(held.tests)]]
-        return max(fitting, key=lambda held: len(held.tests), default=None)
+        nearest = max(fitting, key=lambda held: len(held.tests), default=None)
+        if nearest is not None:  # the last used goes last
+            self._held.remove(nearest)
+            self._held.append(nearest)
+        return nearest
 
     def _hold(self, held: _Held | None, tests: tuple[int, ...], following: tuple[int, ...]) -> None:
         """Run tests and keep the fork that ran them, where what they leave can be kept."""
@@ -422,11 +454,11 @@ def _items(data: bytes) -> tuple[Item, ...]:
     return ()
 
 
-def _listed(data: bytes, kind: str, field: str) -> list[str]:
+def _listed(data: bytes, kind: str, field: str) -> list[Any]:
     """Return the list that a record of this kind holds."""
     for line in data.split(b"\n"):
         if line.startswith(b'{"t":"%s"' % kind.encode()):
-            found: list[str] = json.loads(line)[field]
+            found: list[Any] = json.loads(line)[field]
             return found
     return []
 
