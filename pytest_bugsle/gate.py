@@ -90,6 +90,8 @@ class Seen:
     collected: frozenset[str]
     outcomes: Mapping[str, str]
     partial: bool
+    distrusted: Mapping[str, str] = field(default_factory=dict)
+    """Tests that are no guards, whatever they do in a proof, and why: they are flaky."""
 
 
 @dataclass(slots=True)
@@ -233,12 +235,13 @@ def _judged(plan: Plan, fixes: Fixes, seen: Seen | None) -> tuple[list[FixResult
     if request.proof == "off" or not plan.has_work:
         results, timings, terms = fixes.linked_only(), Timings(), None
     else:
+        from pytest_bugsle.regression.distrust import without_flaky
         from pytest_bugsle.regression.proving import prove
 
         terms = terms_of(plan, fixes, seen)
         proven = prove(fixes, terms)
         plan.notes += proven.notes
-        results = proven.results
+        results = [without_flaky(fix, seen.distrusted) for fix in proven.results] if seen else proven.results
         timings = Timings(tests=proven.seconds, runs=proven.runs, cached=proven.cached)
     if request.what_else and any(planned.asked and planned.in_scope for planned in fixes.planned):
         results = _what_else(plan, fixes, results, terms)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+import hashlib
 import os
+import shlex
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.flaky import verdict
@@ -19,11 +24,31 @@ from pytest_bugsle.git.repository import Repository
 from pytest_bugsle.results import Counts, FlakyTest, Result, Timings
 from pytest_bugsle.runner.environment import choose_python
 from pytest_bugsle.runner.sequences import Sequences
+from pytest_bugsle.store.place import state_folder, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from pytest_bugsle.runner.outcome import Ran
+
+ORDERS = "orders"
 _NOT_COLLECTED = 3
+#: What `bugsle flaky replay --world` can set: the keys of runner/worlds.py, and the hash seed.
+WORLD_KEYS = (
+    "clock",
+    "entropy",
+    "fds",
+    "hashseed",
+    "listing",
+    "load",
+    "locale",
+    "network",
+    "rng",
+    "slow",
+    "stand",
+    "switch",
+    "tz",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +81,7 @@ def hunt(wanted: Wanted) -> Result:
             )
             looking.run()
             tests = _results(looking, sequences, request)
+            tests = [_with_order(test, looking, repo) for test in tests]
             notes = [*_not_collected(sequences), *looking.notes]
             runs, orders = sequences.started, [order.name for order in looking.orders]
     findings = [f for f in verdict.findings_of(tests, settings.rules, ci=request.ci) if f.level != "off"]
@@ -75,21 +101,67 @@ def hunt(wanted: Wanted) -> Result:
     )
 
 
+def world_of(words: Sequence[str]) -> dict[str, str | int | float | bool]:
+    """Read `key=value` pairs; UsageError where one is none, or no world has the key."""
+    world: dict[str, str | int | float | bool] = {}
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not sign or key not in WORLD_KEYS:
+            near = difflib.get_close_matches(key, WORLD_KEYS, n=1)
+            hint = f"did you mean {near[0]}=…?" if near else f"one of {', '.join(WORLD_KEYS)}"
+            raise UsageError(f"{word!r} says nothing of a world.", why="it is KEY=VALUE.", hint=hint)
+        world[key] = _value(value)
+    return world
+
+
+def _value(text: str) -> str | int | float | bool:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def replay(
+    request: Request, ids: Sequence[str], world: Mapping[str, str | int | float | bool] | None = None
+) -> Ran:
+    """Run tests by their ids, in this order, in one clean process; UsageError where one is not collected."""
+    settings = request.settings
+    repo = Repository.open(request.start)
+    python = request.python or choose_python(repo.top, None, request.environ)
+    parts = dict(world or {})
+    seed = parts.pop("hashseed", None)
+    files = tuple(dict.fromkeys(id_.partition("::")[0] for id_ in ids))
+    with Pool.acquire(repo) as pool:
+        ground = Ground.lay(repo, pool, request.configuration, settings.copy)
+        seconds = settings.seconds(ci=request.ci)
+        asked = ground.request(python, (*request.args, *files), settings.timeout, seconds)
+        with Sequences(asked, ground.tidy) as sequences:
+            known = {item.id: item.number for item in reversed(sequences.items)}
+            numbers = [_number(id_, known) for id_ in ids]
+            environ = {} if seed is None else {"PYTHONHASHSEED": str(seed)}
+            return sequences.apart(numbers, ground.where, environ, tuple(parts.items()))
+
+
+def _number(id_: str, known: Mapping[str, int]) -> int:
+    if id_ in known:
+        return known[id_]
+    near = difflib.get_close_matches(id_, known, n=1)
+    raise UsageError(
+        f"there is no test {id_!r} among the {len(known)} that were collected.",
+        hint=f"did you mean {near[0]}?" if near else "`pytest --collect-only -q` lists the ids.",
+    )
+
+
 def _numbers(sequences: Sequences, ids: Sequence[str]) -> frozenset[int] | None:
     """Return the numbers of the tests that were asked for; None where all are."""
     if not ids:
         return None
-    found = {item.id: item.number for item in sequences.items}
-    for id_ in ids:
-        if id_ not in found:
-            import difflib
-
-            near = difflib.get_close_matches(id_, found, n=1)
-            raise UsageError(
-                f"there is no test {id_!r} among the {len(found)} that were collected.",
-                hint=f"did you mean {near[0]}?" if near else "`pytest --collect-only -q` lists the ids.",
-            )
-    return frozenset(found[id_] for id_ in ids)
+    known = {item.id: item.number for item in reversed(sequences.items)}
+    return frozenset(_number(id_, known) for id_ in ids)
 
 
 def _results(looking: Hunt, sequences: Sequences, request: Request) -> list[FlakyTest]:
@@ -109,6 +181,33 @@ def _results(looking: Hunt, sequences: Sequences, request: Request) -> list[Flak
         test = verdict.with_reasons(test, looking.state.get(number, []), looking.causes.get(number))
         tests.append(test)
     return tests
+
+
+def _with_order(test: FlakyTest, looking: Hunt, repo: Repository) -> FlakyTest:
+    """Return a test that varies with a command that shows it; an order that nothing explains is saved for that."""
+    if test.reproduce or (
+        test.categories in (["stable"], ["failing"], []) and not 0 < test.failures < test.attempts
+    ):
+        return test
+    number = next(item.number for item in looking.sequences.items if item.id == test.id)
+    investigation = looking.causes.get(number)
+    if investigation is not None and investigation.cause is not None:
+        words = [
+            f"{key}={str(value).lower() if isinstance(value, bool) else value}"
+            for key, value in investigation.cause.failing
+        ]
+        command = ["bugsle", "flaky", "replay", *(w for word in words for w in ("--world", word)), test.id]
+        return msgspec.structs.replace(test, reproduce=shlex.join(command))
+    order = looking.failing_order(number)
+    folder = state_folder(repo.top, bare=repo.is_bare)
+    if len(order) < 2 or folder is None:
+        return test
+    text = "".join(f"{looking.sequences.items[one].id}\n" for one in order).encode("utf-8", "surrogateescape")
+    path = folder / ORDERS / f"{hashlib.sha256(text).hexdigest()[:12]}.txt"
+    path.parent.mkdir(exist_ok=True)
+    write_whole(path, text)
+    command = ["bugsle", "flaky", "replay", "--order", os.path.relpath(path, repo.top)]
+    return msgspec.structs.replace(test, reproduce=shlex.join(command))
 
 
 def _not_collected(sequences: Sequences) -> list[str]:

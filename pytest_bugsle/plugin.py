@@ -229,14 +229,18 @@ class Controller(_Collecting):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _judge(self) -> Result | None:
+        import dataclasses
+
         from pytest_bugsle import gate
 
         assert self._plan is not None
         self.facts.deselected = self.deselected
         # What is raised here would replace pytest's own summary by a traceback.
         try:
-            result = gate.finish(self._plan, self.facts.seen())
             assert self._watch is not None
+            seen = self.facts.seen()
+            distrusted = self._watch.distrusted(seen.collected)
+            result = gate.finish(self._plan, dataclasses.replace(seen, distrusted=distrusted))
             return self._watch.judge(result, len(self.facts.collected))
         except KeyboardInterrupt:
             self._trouble = "interrupted: nothing was judged"

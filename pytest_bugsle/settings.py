@@ -75,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     strict: bool = False
     store: str | None = None
     examine: int = 10
+    burn_in: float = 10.0
     rules: dict[str, Level] = {}
     waivers: tuple[Waiver, ...] = ()
 
@@ -114,6 +115,7 @@ MEANINGS: Mapping[str, str] = {
     "`.bugsle/history.db`",
     "examine": "how many failed tests of a session are tried again, to tell flaky ones from broken ones; "
     "0 for none",
+    "burn_in": "seconds in which new and changed tests are run again before they can become guards; 0 for none",
     "rules": "a table of rule = level (`error`, `warning`, `info`, `off`)",
     "waivers": "a list of tables with `rule`, `commit` or `bug`, `reason` and `expires`",
 }
@@ -267,6 +269,11 @@ def _checked(settings: Settings, where: str, origins: Mapping[str, str]) -> Sett
         raise UsageError(
             f"{origins.get('examine', where)}: examine = {settings.examine}, must be 0 or more tests.",
             hint="examine = 10",
+        )
+    if not 0 <= settings.burn_in < float("inf"):
+        raise UsageError(
+            f"{origins.get('burn_in', where)}: burn_in = {settings.burn_in:g}, must be 0 or more seconds.",
+            hint="burn_in = 10",
         )
     for key in ("fix_patterns", "no_fix_patterns"):
         for pattern in getattr(settings, key):

@@ -19,7 +19,7 @@ import msgspec
 
 from pytest_bugsle.errors import BugsleError, UndecidedError
 from pytest_bugsle.findings import make_finding
-from pytest_bugsle.flaky import gather, verdict, veto
+from pytest_bugsle.flaky import burning, gather, verdict, veto
 from pytest_bugsle.flaky.examining import Examined, Failure, examine
 from pytest_bugsle.flaky.probing import Prober
 from pytest_bugsle.flaky.recording import Recording
@@ -28,8 +28,9 @@ from pytest_bugsle.results import FlakyTest, Result
 from pytest_bugsle.runner import environment, inner
 from pytest_bugsle.runner.outcome import Selector
 from pytest_bugsle.runner.sequences import Sequences
+from pytest_bugsle.stats.power import sentence
 from pytest_bugsle.store.place import state_folder
-from pytest_bugsle.store.records import RunRecord
+from pytest_bugsle.store.records import CodeVersion, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,8 +43,12 @@ if TYPE_CHECKING:
     from pytest_bugsle.store.history import History
 
 FILE = "history.db"
+_BURN_SHARE = 0.25
+"""Of the budget, at most, for the burn-in of new and changed tests."""
 SECONDS = 30.0
 """Of the budget, for all of them."""
+_WORTH_TRYING = 2.0
+"""Seconds: less is gone before pytest has collected."""
 _LONGEST_PREFIX = 0.3
 """Share of the time that a replay of what ran before may take."""
 
@@ -55,11 +60,15 @@ class Watch:
         """Open the history, and record that a run has begun; trouble with it becomes a note."""
         request = plan.request
         self.plan = plan
+        self._burned: list[FlakyTest] = []
+        self._burn_notes: list[str] = []
+        self._version = CodeVersion()
         self._recording: Recording | None = None
         if plan.repo is None:
             return
         facts = environment.interpreter_facts(request.python or sys.executable)
         version = gather.code_version(plan.repo, facts.digest)
+        self._version = version
         head = plan.repo.head()
         run = RunRecord(
             run_id=uuid.uuid4().hex,
@@ -104,6 +113,28 @@ class Watch:
             self._recording.end_tests()
             self._recording.close(collected)
 
+    def distrusted(self, collected: frozenset[str]) -> dict[str, str]:
+        """Return which tests are no guards though they flip, and why: a guard that flickers proves nothing.
+
+        These are tests with both outcomes in this session, or at this version of the code in the history, and
+        new or changed tests that did not survive their burn-in, which is run here.
+        """
+        recording = self._recording
+        if recording is None:
+            return {}
+        recording.end_tests()
+        found = {
+            failure.id: "it passed and failed in this session"
+            for failure in _failures(recording)
+            if failure.passed_too
+        }
+        found |= self._known(collected)
+        if not recording.is_disaster:
+            began = time.monotonic()
+            found |= self._burn(recording, collected)
+            self.plan.spent += time.monotonic() - began
+        return found
+
     def judge(self, result: Result, collected: int) -> Result:
         """Return the result with what is known of the session's failures."""
         recording = self._recording
@@ -111,6 +142,14 @@ class Watch:
             return result
         recording.end_tests()
         tests, findings, notes = self._examined(recording)
+        known = {test.id for test in tests}
+        tests += [test for test in self._burned if test.id not in known]
+        findings += verdict.findings_of(
+            [test for test in self._burned if test.id not in known],
+            self.plan.request.settings.rules,
+            ci=self.plan.request.ci,
+        )
+        notes += self._burn_notes
         if recording.unstable:
             findings += self._unstable(recording.unstable)
         recording.close(collected)
@@ -125,6 +164,94 @@ class Watch:
             notes=list(dict.fromkeys([*result.notes, *notes, *recording.notes])),
             verdict=verdict_of(every, undecided=result.verdict == "undecided"),
         )
+
+    # --- guards ------------------------------------------------------------------------------------
+
+    def _known(self, collected: frozenset[str]) -> dict[str, str]:
+        """Return which linked tests have both outcomes in the history, at this very version of the code."""
+        fixes, recording = self.plan.fixes, self._recording
+        if fixes is None or recording is None or not self._version.tree:
+            return {}
+        linked = fixes.links_by_test()
+        found = {}
+        for id_ in collected:
+            if id_.partition("[")[0] in linked:
+                counts = recording.outcomes(id_, self._version)
+                failed, passed = counts.get(True, 0), counts.get(False, 0)
+                if failed and passed:
+                    runs = failed + passed
+                    found[id_] = f"it failed in {failed} of {runs} runs of this very code in the history"
+        return found
+
+    def _burn(self, recording: Recording, collected: frozenset[str]) -> dict[str, str]:
+        """Burn in the new and changed tests of the range that did not fail here."""
+        plan, request = self.plan, self.plan.request
+        seconds = min(request.settings.burn_in, _BURN_SHARE * request.settings.seconds(ci=request.ci))
+        base = plan.range.base if plan.range else None
+        if not seconds or base is None or plan.repo is None or not collected:
+            return {}
+        try:
+            return self._burned_in(recording, collected, base, seconds)
+        except BugsleError as error:
+            self._burn_notes.append(f"new and changed tests were not burnt in: {error.what}")
+            return {}
+
+    def _burned_in(
+        self, recording: Recording, collected: frozenset[str], base: str, seconds: float
+    ) -> dict[str, str]:
+        plan, request = self.plan, self.plan.request
+        assert plan.repo is not None
+        changed = gather.changed_tests(plan.repo, base, self._relative(), collected)
+        changed -= {id_ for id_ in changed if recording.burnt(id_, self._version)}
+        changed -= {failure.id for failure in _failures(recording)}
+        if not changed:
+            return {}
+        repo, pool = plan.repo, pool_of(plan)
+        until = time.monotonic() + seconds
+
+        def lay(number: int) -> gather.Ground:
+            return gather.Ground.lay(repo, pool, request.configuration, request.settings.copy, number)
+
+        ground = lay(0)
+        files = dict.fromkeys(id_.partition("::")[0] for id_ in sorted(changed))
+        python = request.python or sys.executable
+        asked = ground.request(python, (*request.args, *files), request.settings.timeout, seconds)
+        found = {}
+        with Sequences(asked, ground.tidy) as sequences:
+            numbers = [item.number for item in sequences.items if item.id in changed]
+            burned = burning.burn_in(Prober(sequences, lay), numbers, until, request.say)
+            for number, one in burned.items():
+                item = sequences.items[number]
+                for outcome, duration, known in burning.errors_of(one):
+                    recording.add(item.id, "burn-in", outcome, duration, known)
+                if one.varies:
+                    found[item.id] = f"new or changed, it {one.sentence} of its burn-in"
+                    outcomes = [s.outcome for s in one.sightings if s.outcome != "skipped"]
+                    test = verdict.result_of(
+                        sequences.items, number, outcomes, one.found, sequences.unordered, self._top()
+                    )
+                    low, high = one.sampling.interval()
+                    why = f"in its burn-in as a new or changed test it {one.sentence}"
+                    why += f"; {test.why}" if test.why else ""
+                    categories = test.categories or ["non-deterministic"]
+                    test = msgspec.structs.replace(test, why=why, interval=(low, high), categories=categories)
+                    self._burned.append(test)
+        least = min((one.sampling.trials for one in burned.values() if not one.varies), default=0)
+        if burned:
+            text = f"burn-in: {len(burned)} new or changed tests, {len(found)} of them vary"
+            self._burn_notes.append(
+                f"{text}; the others passed {least} times or more ({sentence(least)})" if least else text
+            )
+        return found
+
+    def _relative(self) -> str:
+        """Return pytest's rootdir, seen from the repository's top."""
+        top = self.plan.repo.top if self.plan.repo else "."
+        return os.path.relpath(self.plan.request.configuration.rootdir, top).replace(os.sep, "/")
+
+    def _top(self) -> str:
+        rootdir = self._relative()
+        return "" if rootdir == "." else rootdir + "/"
 
     # --- failures ----------------------------------------------------------------------------------
 
@@ -158,7 +285,10 @@ class Watch:
     ) -> tuple[list[FlakyTest], list[Finding]]:
         plan, request = self.plan, self.plan.request
         assert plan.repo is not None
-        seconds = min(SECONDS, request.settings.seconds(ci=request.ci))
+        left = plan.started + request.settings.seconds(ci=request.ci) - time.monotonic()
+        seconds = min(SECONDS, left)
+        if seconds < _WORTH_TRYING:
+            raise UndecidedError("the budget was used up")
         until = time.monotonic() + seconds
         pool = pool_of(plan)
 

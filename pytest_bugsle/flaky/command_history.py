@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import difflib
 import re
@@ -21,14 +20,16 @@ from pytest_bugsle.flaky.attempts import stable_id
 from pytest_bugsle.flaky.rates import LEAST_OVERLAP, Rate
 from pytest_bugsle.report import past as told
 from pytest_bugsle.report.escape import for_terminal
+from pytest_bugsle.report.words import plural
 from pytest_bugsle.store.place import state_folder
-from pytest_bugsle.store.records import FIRST_MODE
+from pytest_bugsle.store.records import FIRST_MODE, CodeVersion
 from pytest_bugsle.trust import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pytest_bugsle.git.repository import Repository
+    from pytest_bugsle.report.terminal import Line
     from pytest_bugsle.store.history import History
     from pytest_bugsle.store.questions import PastAttempt, Tally
 
@@ -36,6 +37,7 @@ _EVERY_ATTEMPT = 100_000
 _ENOUGH = 1_000
 """Attempts of a test by which it is known which others fail with it."""
 _MOST_COMPARED = 200
+_COMMIT = f"commit {excused.SHOWN}: git add :/{excused.FOLDER} && git commit"
 _DAYS = re.compile(r"\d{1,6}", re.ASCII)
 _ISSUE = re.compile(r"https?://[^\s/]+/\S+|[\w./-]*[#!]\d+|[A-Za-z][\w.]*(?:-\w+)*-\d+")
 
@@ -220,9 +222,9 @@ def quarantine_add(
     _say(
         f"{'renewed' if before else 'added'}: {test}",
         f"    failed {found.failures} of {found.attempts} attempts, with "
-        f"{told.plural(len(found.fingerprints), 'error')} that {'is' if len(found.fingerprints) == 1 else 'are'} "
+        f"{plural(len(found.fingerprints), 'error')} that {'is' if len(found.fingerprints) == 1 else 'are'} "
         f"excused until {entry.expires}; owner {owner}, {issue}",
-        _commit(repository, place),
+        _COMMIT,
     )
     return int(ExitCode.PASS)
 
@@ -252,21 +254,21 @@ def quarantine_release(id: str, force: bool, reason: str | None, store: str | No
             raise
     seen = excused.recovery(past, entry.added)
     counted = (
-        f"since it was added on {entry.added} it failed {told.plural(seen.failures, 'time')}, "
-        f"and then passed {told.plural(seen.passes, 'time')}"
+        f"since it was added on {entry.added} it failed {plural(seen.failures, 'time')}, "
+        f"and then passed {plural(seen.passes, 'time')}"
         if seen.failures
-        else f"since it was added on {entry.added} it passed {told.plural(seen.passes, 'time')}"
+        else f"since it was added on {entry.added} it passed {plural(seen.passes, 'time')}"
     )
     if not seen.is_shown and not force:
         raise UndecidedError(
-            f"{test} is not shown to be stable: {told.plural(seen.needed - seen.passes, 'more straight pass', 'more straight passes')} needed.",
+            f"{test} is not shown to be stable: {plural(seen.needed - seen.passes, 'more straight pass', 'more straight passes')} needed.",
             why=f"{counted}; {seen.needed} in a row show, with an error of at most 5 %, that it fails less than "
             "once in 20 times.",
             hint="let the suite run with --bugsle, or release it all the same: --force --reason TEXT",
         )
     excused.write(place, [each for each in entries if each.id != test])
     how = f"by force: {reason}" if force and not seen.is_shown else "it is shown to be stable"
-    _say(f"released: {test}", f"    {how} ({counted})", _commit(repository, place))
+    _say(f"released: {test}", f"    {how} ({counted})", _COMMIT)
     return int(ExitCode.PASS)
 
 
@@ -280,14 +282,15 @@ def _history(repo: Path, store: str | None, *, make: bool = False) -> Iterator[t
         url = commands.settings_of(repo, repository, store=store).store
         folder = state_folder(repository.top, bare=repository.is_bare)
         local = folder / FILE if folder is not None else None
-        if url is None and (local is None or not (make or local.exists())):
+        where = url if url and "://" in url else Path(url) if url else local
+        if where is None or (isinstance(where, Path) and not make and not where.exists()):
             raise UndecidedError(
                 f"there is no history of tests in {repository.top} yet.",
                 hint="let one run write it: pytest --bugsle",
             )
         from pytest_bugsle.store.history import open_history
 
-        with open_history(url or str(local), fallback=local if url else None) as history:
+        with open_history(where, fallback=local if url else None) as history:
             try:
                 yield repository, history
             finally:
@@ -407,13 +410,13 @@ def _past(
     counted = [each for each in past if not each.disaster and excused.has_failed(each.outcome) is not None]
     failed = [each for each in counted if excused.has_failed(each.outcome)]
     first = [each for each in counted if each.mode == FIRST_MODE and each.attempt == 1]
-    rate = Rate(sum(each in failed for each in first), len(first), "fixed")
+    rate = Rate(sum(excused.has_failed(each.outcome) is True for each in first), len(first), "fixed")
     ways = Counter(each.mode for each in counted)
     failing = Counter(each.mode for each in failed)
     said = ""
     if entry is not None:
-        verb = "ended on" if _now().date() > entry.expires else "until"
-        said = f"quarantined {verb} {entry.expires} (owner {entry.owner}, {entry.issue})"
+        said = "quarantine ended on" if _now().date() > entry.expires else "quarantined until"
+        said += f" {entry.expires} (owner {entry.owner}, {entry.issue})"
     return told.PastTest(
         id=test,
         failures=rate.failures,
@@ -433,10 +436,12 @@ def _past(
 
 
 def _versions(past: Iterable[PastAttempt]) -> Iterator[told.PastVersion]:
-    for version, attempts in groupby(past, key=lambda each: each.version):
-        runs = []
+    """Group attempts by version and run; code that is not known is equal to no other."""
+    for _, attempts in groupby(past, key=lambda each: each.version if each.version.tree else each.run_id):
+        runs, version = [], CodeVersion()
         for _, of_run in groupby(attempts, key=lambda each: each.run_id):
             tried = list(of_run)
+            version = tried[0].version
             runs.append(
                 told.PastRun(
                     started=excused.day_of(tried[0].started).isoformat(),
@@ -493,16 +498,12 @@ def _place(repository: Repository) -> Path:
     return excused.place(repository.top)
 
 
-def _commit(repository: Repository, place: Path) -> str:
-    return f"commit it with the reason: git add {place.parent.name} && git commit {place.relative_to(repository.top)}"
-
-
 def _say(*lines: str) -> None:
     for line in lines:
         click.echo(for_terminal(line))
 
 
-def _print(value: told.Ranking | told.PastTest, lines: Iterable[told.Line], *, as_json: bool) -> None:
+def _print(value: told.Ranking | told.PastTest, lines: Iterable[Line], *, as_json: bool) -> None:
     if as_json:
         click.echo(told.in_json(value))
     else:

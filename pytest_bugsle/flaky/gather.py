@@ -9,6 +9,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_bugsle.code.functions import functions, functions_at
 from pytest_bugsle.code.imports import import_roots, owned_modules
 from pytest_bugsle.code.statements import changed_statements
 from pytest_bugsle.flaky.veto import ChangedLines
@@ -162,6 +163,29 @@ def _dirty(repo: Repository) -> str:
         except OSError:
             continue
     return digest.hexdigest()[:32]
+
+
+def changed_tests(repo: Repository, base: str, rootdir: str, collected: frozenset[str]) -> set[str]:
+    """Return the collected tests whose own lines are new or changed since the base commit, committed or not."""
+    by_path: dict[str, list[str]] = {}
+    for id_ in collected:
+        path = posixpath.normpath(posixpath.join(rootdir, id_.partition("::")[0]))
+        by_path.setdefault(path, []).append(id_)
+    before = repo.listing(repo.tree_of(base))
+    found: set[str] = set()
+    for path, ids in by_path.items():
+        try:
+            new = (repo.top / path).read_bytes()
+        except OSError:
+            continue
+        entry = before.get(path)
+        old = repo.blob(entry.sha) if entry is not None and entry.mode != "160000" else b""
+        if old == new:
+            continue
+        _, added = line_changes(old, new)
+        names = functions_at(functions(new), added)
+        found |= {id_ for id_ in ids if id_.partition("[")[0].partition("::")[2].replace("::", ".") in names}
+    return found
 
 
 def changed_lines(ground: Ground, base: str) -> ChangedLines:

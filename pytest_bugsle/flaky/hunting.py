@@ -202,6 +202,15 @@ class Hunt:
         if left:
             self.notes.append(f"{left} tests that vary were not explained: the time was used up")
 
+    def failing_order(self, number: int) -> tuple[int, ...]:
+        """Return the shortest order in which a test was seen to fail, up to the test; empty where it was not."""
+        found = [
+            self._segments[segment][: place + 1]
+            for segment, place, outcome in self.known[number].sightings
+            if outcome == "failed"
+        ]
+        return min(found, key=len, default=())
+
     def _sightings(self, number: int) -> list[Sighting]:
         return [
             Sighting(self._segments[segment][:place], outcome)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_bugsle.flaky.gather import Ground
     from pytest_bugsle.flaky.search import Probe
     from pytest_bugsle.runner.outcome import Ran
-    from pytest_bugsle.runner.sequences import Sequences
+    from pytest_bugsle.runner.sequences import Sequences, World
 
 
 _SIDE_BY_SIDE = 4
@@ -54,7 +54,9 @@ class Prober:
             self._answers[probe] = ran
         return ran
 
-    def run_apart(self, tests: Sequence[int], environ: Mapping[str, str] | None = None) -> Ran:
+    def run_apart(
+        self, tests: Sequence[int], environ: Mapping[str, str] | None = None, world: World = ()
+    ) -> Ran:
         """Run tests in a clean process, over a copy of the tree that no other process uses meanwhile."""
         with self._lock:
             if not self._free:
@@ -62,7 +64,7 @@ class Prober:
                 self._free.append(self._lay(self._laid))
             ground = self._free.pop()
         try:
-            return self.sequences.apart(tests, ground.where, environ)
+            return self.sequences.apart(tests, ground.where, environ, world)
         finally:
             with self._lock:
                 ground.tidy()

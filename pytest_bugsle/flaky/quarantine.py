@@ -231,7 +231,8 @@ def _entry(table: dict[str, Any], where: str, line: int) -> Entry:
 
 def _fits(value: Any, kind: type) -> bool:
     """Say whether a value is of exactly this kind: a bool is an int to Python, and a time is a date."""
-    return type(value) is kind and (kind is not list or all(type(each) is str for each in value))
+    parts = value if isinstance(value, list) else ()
+    return type(value) is kind and all(type(part) is str for part in parts)
 
 
 # --- the judge -------------------------------------------------------------------------------------

@@ -68,7 +68,8 @@ def cause_of(
         world = dict(probe.world)
         seed = world.pop("hashseed", None)
         if probe.fresh or not sequences.forks:
-            ran = prober.run_apart((test,), {"PYTHONHASHSEED": str(seed if seed is not None else 0)})
+            environ = {"PYTHONHASHSEED": str(seed if seed is not None else 0)}
+            ran = prober.run_apart((test,), environ, tuple(world.items()))
         else:
             ran = sequences.inside((test,), world)
         return outcome_of(ran) if ran.outcomes else None

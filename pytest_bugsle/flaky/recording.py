@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from pytest_bugsle.errors import BugsleError
 from pytest_bugsle.flaky.attempts import Attempts, stable_id
+from pytest_bugsle.flaky.burning import RULE
 from pytest_bugsle.flaky.rates import DISASTER_SHARE, DISASTER_TESTS
-from pytest_bugsle.store.records import AttemptRecord
+from pytest_bugsle.store.records import NEITHER, PASSING, AttemptRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_bugsle.flaky.attempts import Attempt
     from pytest_bugsle.store.history import History
-    from pytest_bugsle.store.records import RunRecord
+    from pytest_bugsle.store.records import CodeVersion, RunRecord
 
 _SHARE = 1 / 30
 """Of the session's time, for writing; what ended since the last write is what a kill can lose."""
@@ -81,6 +82,29 @@ class Recording:
         first = [attempt for attempt in self.attempts.ended if attempt.number == 1 and not attempt.skipped]
         failed = sum(attempt.failed for attempt in first)
         return len(first) >= DISASTER_TESTS and failed > DISASTER_SHARE * len(first)
+
+    def outcomes(self, id_: str, version: CodeVersion) -> dict[bool, int]:
+        """Return how often a test's first attempts failed (True) and passed, for one version of the code."""
+        return self._counted(id_, version, "suite")
+
+    def burnt(self, id_: str, version: CodeVersion) -> bool:
+        """Say whether a test survived its burn-in at this version of the code."""
+        counts = self._counted(id_, version, "burn-in")
+        return not counts.get(True) and RULE.decide(0, counts.get(False, 0)) == "stable"
+
+    def _counted(self, id_: str, version: CodeVersion, mode: str) -> dict[bool, int]:
+        found: dict[bool, int] = {}
+        if self._history is None:
+            return found
+        try:
+            self._flush()
+            for row in self._history.outcomes(self.key(id_), version):
+                if row.mode == mode and row.outcome not in NEITHER:
+                    failed = row.outcome not in PASSING
+                    found[failed] = found.get(failed, 0) + row.count
+        except BugsleError as error:
+            self._give_up(error)
+        return found
 
     def end_tests(self) -> None:
         """Take in what never came to its end."""

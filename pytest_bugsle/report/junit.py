@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_bugsle.findings import Finding
-    from pytest_bugsle.results import FixResult, Result
+    from pytest_bugsle.results import FixResult, FlakyTest, Result
 
 SUITE = "bugsle"
 FIXES = "bugsle.regression"
 RUN = "bugsle.run"
+TESTS = "bugsle.flaky"
 
 
 def render(result: Result) -> bytes:
@@ -43,6 +44,12 @@ def render(result: Result) -> bytes:
     for fix in result.fixes:
         if id(fix) in own:
             _fix_case(suite, fix, own[id(fix)])
+    if isinstance(result.tests, list):
+        for test in result.tests:
+            if test.categories != ["stable"]:
+                about = [finding for finding in rest if _is_about(finding, test)]
+                _test_case(suite, test, about)
+                rest = [finding for finding in rest if finding not in about]
     for finding in rest:
         _run_case(suite, finding)
     if result.verdict == "undecided" and not len(suite.findall("testcase")):
@@ -85,6 +92,41 @@ def _fix_case(suite: ElementTree.Element, fix: FixResult, findings: Sequence[Fin
     others = [finding for finding in findings if finding.level != "error"]
     out = [_text(finding) for finding in others]
     out += [f"{test.id}  {sentence(test)}" for test in fix.tests]
+    if out:
+        ElementTree.SubElement(case, "system-out").text = for_xml("\n".join(out))
+
+
+def _is_about(finding: Finding, test: FlakyTest) -> bool:
+    return finding.message.startswith(f"{test.id} ") and finding.rule.startswith("BUG2")
+
+
+def _test_case(suite: ElementTree.Element, test: FlakyTest, findings: Sequence[Finding]) -> None:
+    """Write a test that was tried again: its failures stay, in the words that Surefire has for them.
+
+    `flakyFailure` is a failure of a test that passes too, `rerunFailure` one of a test that failed again; a
+    reader that knows neither still sees the failure of the rule.
+    """
+    case = _case(suite, TESTS, test.id)
+    if test.place:
+        path, line = split_place(test.place)
+        case.set("file", for_xml(path))
+        if line is not None:
+            case.set("line", str(line))
+    errors = [finding for finding in findings if finding.level == "error"]
+    if errors:
+        _failure(case, errors)
+    if test.failures:
+        passes = test.failures < test.attempts
+        message = f"failed in {test.failures} of {test.attempts} runs"
+        words = ", ".join(test.categories) or "unknown"
+        element = ElementTree.SubElement(
+            case,
+            "flakyFailure" if passes else "rerunFailure",
+            _attributes(type=words, message=message),
+        )
+        ElementTree.SubElement(element, "stackTrace").text = for_xml(test.why or message)
+    out = [_text(finding) for finding in findings if finding.level != "error"]
+    out += [test.reproduce] if test.reproduce else []
     if out:
         ElementTree.SubElement(case, "system-out").text = for_xml("\n".join(out))
 

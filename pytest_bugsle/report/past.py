@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +37,9 @@ _MEANINGS: Mapping[str, str] = {
     "T": "timed out",
     "!": "died",
     "?": "anything else",
+    "[ ]": "more than one attempt in a run",
+    "/": "tried again on purpose",
+    "( )": "a run in which most tests failed, not counted",
 }
 _WIDTH = 72
 _MOST_NAMES = 3
@@ -172,19 +174,15 @@ def list_lines(ranking: Ranking, verbosity: int = 0) -> list[Line]:
 def show_lines(past: PastTest, verbosity: int = 0) -> list[Line]:
     """Return the lines of one test's past: above 0 all names of tests that fail together."""
     report = [_line(past.id, "red" if past.mixed else None)]
-    used: set[str] = set()
     if past.hidden:
         report.append(
             _line(f"  {plural(past.hidden, 'earlier attempt')} not shown: --limit shows them", "dim")
         )
-    for version in past.versions:
-        report += _version(version, used)
-    legend = [f"{mark} {_MEANINGS[mark]}" for mark in _MEANINGS if mark in used]
-    if "/" in used:
-        legend.append("/ then tried again on purpose")
-    if "(" in used:
-        legend.append("( ) most tests failed, not counted")
-    report.append(_line(f"  {', '.join(legend)}; a gap between runs", "dim"))
+    strip = list(_strip(past.versions))
+    report += [_line(f"  {day}  {text}") for day, text in strip]
+    used = {mark for _, text in strip for mark in text}
+    legend = [f"{mark} {meaning}" for mark, meaning in _MEANINGS.items() if mark[0] in used]
+    report.append(_line(f"  {', '.join(legend)}; one word for each version of the code", "dim"))
     report.append(_line(f"{_counted(past.failures, past.attempts, past.interval)}{_power(past)}"))
     if past.mixed:
         report.append(_line(f"flaky: both outcomes at {plural(past.mixed, 'version')} of the code", "red"))
@@ -205,21 +203,30 @@ def show_lines(past: PastTest, verbosity: int = 0) -> list[Line]:
     return report
 
 
-def _version(version: PastVersion, used: set[str]) -> Iterator[Line]:
-    words = []
-    for run in version.runs:
-        suite, tried = (
-            "".join(_MARKS.get(outcome, "?") for outcome in outcomes) for outcomes in (run.suite, run.tried)
-        )
-        word = f"{suite}/{tried}" if tried else suite
-        words.append(f"({word})" if run.disaster else word)
-    used.update(*words)
-    first, last = version.runs[0].started, version.runs[-1].started
-    when = first if first == last else f"{first} to {last}"
-    code = f"{version.tree[:10]}{', changed' if version.dirty else ''}" if version.tree else "unknown code"
-    yield _line(f"  {when}  {code}", "dim")
-    for part in textwrap.wrap(" ".join(words), _WIDTH, break_on_hyphens=False):
-        yield _line(f"    {part}")
+def _strip(versions: Sequence[PastVersion]) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a strip, each with the day on which it begins."""
+    line, day = "", ""
+    for version in versions:
+        word = "".join(map(_run, version.runs))
+        for start in range(0, len(word), _WIDTH):
+            part = word[start : start + _WIDTH]
+            if line and len(line) + 1 + len(part) > _WIDTH:
+                yield day, line
+                line = ""
+            day = day if line else version.runs[0].started
+            line = f"{line} {part}" if line else part
+    if line:
+        yield day, line
+
+
+def _run(run: PastRun) -> str:
+    suite, tried = (
+        "".join(_MARKS.get(outcome, "?") for outcome in outcomes) for outcomes in (run.suite, run.tried)
+    )
+    word = f"{suite}/{tried}" if tried else suite
+    if run.disaster:
+        return f"({word})"
+    return f"[{word}]" if len(word) > 1 else word
 
 
 def _power(past: PastTest) -> str:

@@ -110,6 +110,7 @@ class Sequences:
             if [item.nodeid for item in self.items] == [id_ for id_, _ in self.sequence]:
                 self.recorder.write("plain")
             session.items = self.line_up(self.numbers(self.sequence))
+            self.enter(self.params["world"])
             return None
         if session.config.option.collectonly:
             return None
@@ -269,10 +270,7 @@ class Sequences:
         reseed()
         if self.name == "root":  # the folder may be another one by now, under the same path
             _change_to(self.cwd)
-        if order.get("world"):
-            from . import worlds
-
-            worlds.enter(dict(order["world"]))
+        self.enter(order.get("world"))
         items = self.line_up(order["tests"])
         if order.get("watch"):
             self.run_watched(items, order["watch"], order.get("restore"))
@@ -287,6 +285,13 @@ class Sequences:
         gc.freeze()
         self.recorder.write("held")
         self.serve(order["hold"], order["command"])
+
+    def enter(self, world: dict[str, Any] | None) -> None:
+        """Put this process into a controlled world."""
+        if world:
+            from . import worlds
+
+            worlds.enter(world)
 
     def fresh_capture(self) -> None:
         """Give this child its own capture files: those of its parent are shared with every other child.

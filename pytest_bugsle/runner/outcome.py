@@ -26,7 +26,7 @@ class Request:
     has and this tree lacks; `missing_names` are names of a module that the other side adds, used when
     `stub` is set. `coverage_dir` holds a copy of coverage for an interpreter that has none.
     `everything` collects what `args` say, in place of selectors, and serves sequences of tests, or runs the
-    one of `sequence` (an id, and which of the tests with that id).
+    one of `sequence` (an id, and which of the tests with that id), in a controlled `world` (see worlds.py).
     `keep_open` are file descriptors that every process of the run holds: a lock on the tree outlives us with them.
     """
 
@@ -51,6 +51,7 @@ class Request:
     keep_open: tuple[int, ...] = ()
     everything: bool = False
     sequence: tuple[tuple[str, int], ...] | None = None
+    world: tuple[tuple[str, str | int | float | bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+World = tuple[tuple[str, str | int | float | bool], ...]
+
 _POLL_MS = 100
 _HELD = 4
 """How many forks are held at once: each keeps what it changed of its parent's memory."""
@@ -219,7 +221,13 @@ class Sequences:
             return Ran((), "budget", seconds), data
         return _ran(data, answer["code"], len(tests), stalled=answer["stalled"], seconds=seconds), data
 
-    def apart(self, tests: Sequence[int], where: Path, environ: Mapping[str, str] | None = None) -> Ran:
+    def apart(
+        self,
+        tests: Sequence[int],
+        where: Path,
+        environ: Mapping[str, str] | None = None,
+        world: World = (),
+    ) -> Ran:
         """Run tests by their numbers in a pytest of their own, over another copy of the tree at `where`.
 
         It collects no more than the files of these tests, as a user would who tries them by hand.

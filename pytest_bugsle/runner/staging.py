@@ -103,6 +103,7 @@ class Stage:
             "changed": list(request.changed),
             "selectors": None if request.everything else merged_selectors(request),
             "sequence": None if request.sequence is None else [list(pair) for pair in request.sequence],
+            "world": dict(request.world),
             "skip": list(skip),
             "folders": any(_unspeakable(path) for path in files),
             "records": str(self.records),
