@@ -45,6 +45,7 @@ demo: setup ## see the gate at work on a small history
 	@$(RUN) -m pytest_bugsle demo $(ARGS)
 
 bench: setup ## measure, and print the ratios
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[bench]"
 	@$(RUN) -m benchmarks $(ARGS)
 
 clean: ## take out the virtual environment and the caches

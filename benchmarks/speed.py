@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import histories
+from benchmarks import histories, suites
 from benchmarks.measuring import QUIET, ROUNDS, Figure, git, paired, pytest, seconds
 
 
@@ -104,7 +104,14 @@ def long_history(folder: Path) -> Figure:
 def figures() -> list[Figure]:
     """Measure everything."""
     found = []
-    for measure in (installed_but_off, nothing_to_prove, one_fix, long_history, *histories.MEASURES):
+    for measure in (
+        installed_but_off,
+        nothing_to_prove,
+        one_fix,
+        long_history,
+        *histories.MEASURES,
+        *suites.MEASURES,
+    ):
         with tempfile.TemporaryDirectory(prefix="bugsle-bench-") as name:
             folder = Path(name) / "project"
             folder.mkdir()

@@ -97,7 +97,7 @@ def hunt(wanted: Wanted) -> Result:
         findings=findings,
         notes=notes,
         tests=tests,
-        timings=Timings(total=took, tests=took, runs=runs),
+        timings=Timings(total=took, tests=took, runs=runs, search=round(looking.search_seconds, 3)),
     )
 
 

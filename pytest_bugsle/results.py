@@ -312,6 +312,8 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     tests: float = 0.0
     runs: int = 0
     cached: int = 0
+    search: float = 0.0
+    """Of a hunt: what the searches for polluters and setters took, without the confirmation in clean processes."""
 
 
 class WaiverResult(msgspec.Struct, frozen=True, kw_only=True):

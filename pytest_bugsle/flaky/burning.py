@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 from pytest_bugsle.flaky.attempts import error_print
 from pytest_bugsle.flaky.explaining import Explanation, Sighting, explain, verdict
 from pytest_bugsle.flaky.orders import shuffles
+from pytest_bugsle.flaky.rates import RULE
 from pytest_bugsle.flaky.search import Probe
 from pytest_bugsle.probes import drive
 from pytest_bugsle.stats.power import sentence
-from pytest_bugsle.stats.sequential import Sampling, SequentialTest
+from pytest_bugsle.stats.sequential import Sampling
 
 if TYPE_CHECKING:
     from pytest_bugsle.flaky.probing import Prober
     from pytest_bugsle.runner.outcome import Outcome
 
-RULE = SequentialTest()
-"""Stable at once in a thousand runs, flaky at once in twenty: sixty straight passes, or a failure among passes."""
 _APART = 2
 """Rounds in clean processes, each under another hash seed, before the forks go on."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_bugsle import commands
-from pytest_bugsle.errors import ExitCode, UndecidedError, UsageError
+from pytest_bugsle.errors import BugsleError, ExitCode, UndecidedError, UsageError
 from pytest_bugsle.flaky import quarantine as excused
 from pytest_bugsle.flaky.attempts import stable_id
 from pytest_bugsle.flaky.rates import LEAST_OVERLAP, Rate
@@ -158,11 +158,9 @@ def merge(files: tuple[Path, ...], store: str | None, repo: Path) -> int:
                 for line in str(error).splitlines():
                     click.echo(for_terminal(line), err=True)
                 continue
-            took = (
-                f"{merged.runs:,} runs and {merged.attempts:,} attempts"
-                if any((merged.runs, merged.attempts))
-                else "nothing new"
-            )
+            took = f"{plural(merged.runs, 'run')}, {plural(merged.attempts, 'attempt')}"
+            if not merged.runs and not merged.attempts:
+                took = "nothing new"
             click.echo(for_terminal(f"{path}: {took}"))
     return int(ExitCode.USAGE if failed else ExitCode.PASS)
 
@@ -198,15 +196,15 @@ def quarantine_add(
         entries = excused.read(place)
         test = _known(history, id)
         past = history.past(test, _EVERY_ATTEMPT)
-        owner = (owner or repository.config("user.name") or "").strip()
-    if not owner:
+        before = next((entry for entry in entries if entry.id == test), None)
+        owner = owner or (before.owner if before else repository.config("user.name")) or ""
+    if not owner.strip():
         raise UsageError(
             "nobody owns the entry.", why="git knows no user.name.", hint="name somebody: --owner NAME"
         )
-    before = next((entry for entry in entries if entry.id == test), None)
     found = excused.evidence(past)
-    _refuse(test, found, before, past)
     today = _now().date()
+    _refuse(test, found, before, today)
     entry = excused.Entry(
         id=test,
         cause=cause if cause is not None else before.cause if before else "",
@@ -249,7 +247,7 @@ def quarantine_release(id: str, force: bool, reason: str | None, store: str | No
     try:
         with _history(repo, store) as (_, history):
             past = history.past(test, _EVERY_ATTEMPT)
-    except UndecidedError:
+    except BugsleError:
         if not force:
             raise
     seen = excused.recovery(past, entry.added)
@@ -460,7 +458,7 @@ def _refuse(
     test: str,
     found: excused.Evidence,
     before: excused.Entry | None,
-    past: Iterable[PastAttempt],
+    today: dt.date,
 ) -> None:
     """Raise UndecidedError where the history does not show what an entry claims (BUG205)."""
     again = f"run it more often: pytest --bugsle, or look on purpose: bugsle flaky hunt --suspect {test}"
@@ -477,14 +475,17 @@ def _refuse(
             why=why,
             hint="mend what makes it crash or its fixtures fail",
         )
-    if before is not None and not any(
-        excused.has_failed(each.outcome) and not each.disaster and excused.day_of(each.started) > before.added
-        for each in past
-    ):
+    if before is not None and found.last <= before.added:
         raise UndecidedError(
             f"{test} did not fail since it was quarantined on {before.added}: there is no reason to renew that.",
             why=why,
             hint=f"release it: bugsle flaky quarantine release {test}",
+        )
+    if (today - found.last).days > excused.LONGEST:
+        raise UndecidedError(
+            f"{test} was not flaky since {found.last}, more than {excused.LONGEST} days ago.",
+            why=why,
+            hint=again,
         )
 
 

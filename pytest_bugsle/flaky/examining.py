@@ -8,28 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_bugsle.flaky.explaining import Explanation, Sighting, Verdict, explain, plural
+from pytest_bugsle.flaky.failures import Failure
 from pytest_bugsle.probes import drive
 from pytest_bugsle.stats.power import sentence
 
 if TYPE_CHECKING:
     from pytest_bugsle.flaky.probing import Prober
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A test that failed in the session: what ran before it in its process, and by what its error is known.
-
-    `passed_too`: another attempt of it passed in the same session. `seconds_before` is what ran before took.
-    """
-
-    id: str
-    before: tuple[str, ...]
-    fingerprint: str
-    message: str
-    seconds_before: float = 0.0
-    passed_too: bool = False
-    is_cut: bool = False
-    """What ran before it would take too long to run again."""
 
 
 @dataclass(frozen=True, slots=True)

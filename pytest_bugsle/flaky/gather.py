@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import posixpath
 import stat
@@ -15,7 +14,6 @@ from pytest_bugsle.code.statements import changed_statements
 from pytest_bugsle.flaky.veto import ChangedLines
 from pytest_bugsle.git.diff import changes, line_changes
 from pytest_bugsle.runner.outcome import Request
-from pytest_bugsle.store.records import CodeVersion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,42 +125,6 @@ def _state_of(where: Path) -> dict[str, tuple[int, int, int, int]]:
                 else:
                     found[entry.path] = (facts.st_mode, facts.st_size, facts.st_mtime_ns, facts.st_ino)
     return found
-
-
-def code_version(repo: Repository, environment: str) -> CodeVersion:
-    """Return the version of the code that stands in the work tree: not the commit, which a rebase changes.
-
-    `environment` is a digest of what is installed; the files that lock dependencies join it.
-    """
-    head = repo.head().sha
-    lock = hashlib.sha256(environment.encode())
-    for name in _LOCKS:
-        path = repo.top / name
-        if path.is_file():
-            lock.update(name.encode() + b"\0" + path.read_bytes())
-    return CodeVersion(
-        tree=repo.tree_of(head) if head else "",
-        dirty="" if repo.is_bare else _dirty(repo),
-        lock=lock.hexdigest()[:32],
-    )
-
-
-def _dirty(repo: Repository) -> str:
-    """Return a digest of what is not committed; '' where all is."""
-    out = repo.run("status", "--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames")
-    found = [line for line in out.split(b"\0") if line]
-    if not found:
-        return ""
-    digest = hashlib.sha256()
-    for line in sorted(found):
-        path = repo.top / os.fsdecode(line[3:])
-        digest.update(line + b"\0")
-        try:
-            if path.is_file() and not path.is_symlink() and path.stat().st_size <= _LARGEST:
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
-        except OSError:
-            continue
-    return digest.hexdigest()[:32]
 
 
 def changed_tests(repo: Repository, base: str, rootdir: str, collected: frozenset[str]) -> set[str]:

@@ -69,6 +69,7 @@ class Hunt:
     explanations: dict[int, Explanation] = field(default_factory=dict)
     state: dict[int, list[StateDifference]] = field(default_factory=dict)
     causes: dict[int, Investigation | None] = field(default_factory=dict)
+    search_seconds: float = 0.0
     _segments: list[tuple[int, ...]] = field(default_factory=list)
 
     @property
@@ -186,8 +187,10 @@ class Hunt:
             self.say(f"why {self.sequences.items[number].id} ({done + 1} of {len(suspects)})")
             sets = {found.polluters or found.setters: None for found in self.explanations.values()}
             sets.pop((), None)
+            begun, clean_before = time.monotonic(), self.prober.clean_seconds
             judge = explain(number, self._sightings(number), tuple(sets))
             explained = drive({number: judge}, self.prober.run_all, lambda: not self.sequences.spent)[number]
+            self.search_seconds += time.monotonic() - begun - (self.prober.clean_seconds - clean_before)
             if explained is not None:
                 self.explanations[number] = explained
         seen: set[tuple[int, ...]] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -30,15 +31,20 @@ class Prober:
         self._laid = 0
         self._free: list[Ground] = []
         self._wide = min(_SIDE_BY_SIDE, 1 + (os.cpu_count() or 1))
+        self.clean_seconds = 0.0
         self._answers: dict[Probe, Ran] = {}
         self._lock = threading.Lock()
 
     def run_all(self, probes: Sequence[Probe]) -> Mapping[Probe, Ran]:
         """Answer a batch: clean processes side by side where that is allowed; out of time, nothing."""
-        beside = [probe for probe in probes if probe.beside]
-        answers = {probe: self.run(probe) for probe in probes if not probe.beside}
+        clean = [probe for probe in probes if probe.apart]
+        answers = {probe: self.run(probe) for probe in probes if not probe.apart}
+        began = time.monotonic()
         with ThreadPoolExecutor(self._wide) as threads:
+            beside = [probe for probe in clean if probe.beside]
             answers.update(zip(beside, threads.map(self.run, beside), strict=True))
+        answers.update((probe, self.run(probe)) for probe in clean if not probe.beside)
+        self.clean_seconds += time.monotonic() - began
         return {probe: ran for probe, ran in answers.items() if ran.ended != "budget"}
 
     def run(self, probe: Probe) -> Ran:

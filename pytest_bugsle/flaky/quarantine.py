@@ -328,13 +328,14 @@ class Evidence:
     """How often a test failed at versions of the code at which it did not always fail, and how.
 
     `mixed` counts the versions with both outcomes; `fingerprints` are of failures there, of the test's own
-    call, with a known error: what can be excused.
+    call, with a known error: what can be excused. `last` is the day of the last failure there.
     """
 
     failures: int
     attempts: int
     fingerprints: tuple[str, ...]
     mixed: int
+    last: dt.date = dt.date.min
 
 
 def has_failed(outcome: str) -> bool | None:
@@ -352,13 +353,14 @@ def evidence(past: Iterable[PastAttempt]) -> Evidence:
     for attempt in past:
         if not attempt.disaster and attempt.version.tree and attempt.outcome not in NEITHER:
             versions[attempt.version].append(attempt)
-    failures, attempts, mixed, prints = 0, 0, 0, set()
+    failures, attempts, mixed, prints, last = 0, 0, 0, set(), dt.date.min
     for tried in versions.values():
         failed = [attempt for attempt in tried if has_failed(attempt.outcome)]
         if len(failed) < len(tried):
             failures, attempts, mixed = failures + len(failed), attempts + len(tried), mixed + bool(failed)
             prints |= {one.fingerprint for one in failed if one.outcome == "failed" and one.fingerprint}
-    return Evidence(failures, attempts, tuple(sorted(prints)), mixed)
+            last = max([last, *(day_of(one.started) for one in failed)])
+    return Evidence(failures, attempts, tuple(sorted(prints)), mixed, last)
 
 
 @dataclass(frozen=True, slots=True)

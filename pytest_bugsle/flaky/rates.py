@@ -20,7 +20,7 @@ from typing import Literal
 from pytest_bugsle.stats.binomial import check_counts, check_inside, clopper_pearson, fisher_greater
 from pytest_bugsle.stats.intervals import LEVEL, wilson
 from pytest_bugsle.stats.power import percent, sentence
-from pytest_bugsle.stats.sequential import Sampling, confidence_sequence
+from pytest_bugsle.stats.sequential import Sampling, SequentialTest, confidence_sequence
 
 Outcome = Literal["passed", "failed", "skipped"]
 Stopping = Literal["fixed", "sequential"]
@@ -37,6 +37,9 @@ in a million. What a true regression of most of the suite loses here is its mark
 
 DISASTER_TESTS = 10
 """In a run with fewer tests "most failed" says little: somebody is at work on a few of them."""
+
+RULE = SequentialTest()
+"""Stable at once in a thousand runs, flaky at once in twenty: sixty straight passes, or a failure among the first."""
 
 LEAST_OVERLAP = 0.5
 """Jaccard: two tests are linked when they share at least this part of the failures that either had."""

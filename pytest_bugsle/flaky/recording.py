@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from pytest_bugsle.errors import BugsleError
 from pytest_bugsle.flaky.attempts import Attempts, stable_id
-from pytest_bugsle.flaky.burning import RULE
-from pytest_bugsle.flaky.rates import DISASTER_SHARE, DISASTER_TESTS
 from pytest_bugsle.store.records import NEITHER, PASSING, AttemptRecord
 
 if TYPE_CHECKING:
@@ -20,8 +18,10 @@ if TYPE_CHECKING:
     from pytest_bugsle.store.history import History
     from pytest_bugsle.store.records import CodeVersion, RunRecord
 
-_SHARE = 1 / 30
-"""Of the session's time, for writing; what ended since the last write is what a kill can lose."""
+_AT_ONCE = 0.01
+_SHARE = 1 / 60
+"""Seconds, and share of the session's time, that writing may take; so much unspent, each attempt is written as it
+ends. Beyond it they wait for one another: what waits is what a kill can lose."""
 
 
 class Recording:
@@ -35,7 +35,8 @@ class Recording:
         self._run = run
         self._waiting: list[AttemptRecord] = []
         self._seq = 0
-        self._due = time.monotonic()
+        self._begun = time.monotonic()
+        self._spent = 0.0
         self._keys: dict[str, str] = {}
         self._twins: dict[str, int] = {}
         self._history: History | None = None
@@ -49,7 +50,7 @@ class Recording:
         """Take a report in, and write when it is time."""
         for ended in self.attempts.note(report):
             self._wait(ended)
-        if time.monotonic() >= self._due:
+        if self._waiting and self._spent <= _AT_ONCE + _SHARE * (time.monotonic() - self._begun):
             self._flush()
 
     def key(self, id_: str) -> str:
@@ -79,6 +80,10 @@ class Recording:
     @property
     def is_disaster(self) -> bool:
         """Say whether most tests failed: then the run says nothing of any one of them."""
+        if not any(attempt.failed for attempt in self.attempts.ended):
+            return False
+        from pytest_bugsle.flaky.rates import DISASTER_SHARE, DISASTER_TESTS
+
         first = [attempt for attempt in self.attempts.ended if attempt.number == 1 and not attempt.skipped]
         failed = sum(attempt.failed for attempt in first)
         return len(first) >= DISASTER_TESTS and failed > DISASTER_SHARE * len(first)
@@ -89,6 +94,8 @@ class Recording:
 
     def burnt(self, id_: str, version: CodeVersion) -> bool:
         """Say whether a test survived its burn-in at this version of the code."""
+        from pytest_bugsle.flaky.rates import RULE
+
         counts = self._counted(id_, version, "burn-in")
         return not counts.get(True) and RULE.decide(0, counts.get(False, 0)) == "stable"
 
@@ -158,8 +165,7 @@ class Recording:
         except BugsleError as error:
             self._give_up(error)
         self._waiting = []
-        ended = time.monotonic()
-        self._due = ended + (ended - begun) / _SHARE
+        self._spent += time.monotonic() - begun
 
     def _give_up(self, error: BugsleError) -> None:
         self.notes.append(f"the attempts of this run are not kept: {error.what}")

@@ -75,10 +75,14 @@ def deciding(
         answers = yield (asked,)
         if turned(answers[asked]):
             break
-    for member in found if len(found) > 1 else ():
-        fewer = tuple(test for test in found if test != member)
-        asked = probe((), fewer)
-        answers = yield (asked,)
-        if turned(answers[asked]):
-            found = fewer
+    left_out = True
+    while left_out and len(found) > 1:  # what one pass leaves out may make another member needless
+        left_out = False
+        for member in found:
+            fewer = tuple(test for test in found if test != member)
+            asked = probe((), fewer)
+            answers = yield (asked,)
+            if turned(answers[asked]):
+                found, left_out = fewer, True
+                break
     return found

@@ -149,11 +149,13 @@ class Ran:
     why: str = ""
     plain: bool = False
     """Whether pytest itself lines the tests up so, when their ids are its arguments."""
+    of: int = 0
+    """How many tests were asked for."""
 
     @property
     def last(self) -> Outcome | None:
-        """Return the outcome of the last test that was begun."""
-        return self.outcomes[-1] if self.outcomes else None
+        """Return the outcome of the last test that was asked for; None where it was not come to."""
+        return self.outcomes[-1] if self.outcomes and len(self.outcomes) >= self.of else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ class Sequences:
         wanted = tuple(tests)
         held = self._nearest(wanted)
         if hold - (len(held.tests) if held else 0) >= _WORTH_HOLDING:
-            self._hold(held, wanted[:hold], wanted[hold : hold + 1])
+            self._hold(held, wanted[:hold])
         answer: dict[str, Any] = {"event": "lost"}
         while answer["event"] == "lost":
             held = self._nearest(wanted)
@@ -193,7 +193,12 @@ class Sequences:
         )
         if answer["event"] == "budget":
             ran = _cut_off(ran, data)
-        return replace(ran, outcomes=(*held.outcomes, *ran.outcomes)) if held else ran
+        if held is None:
+            return ran
+        before = held.outcomes
+        if b'{"t":"teardown"' in data and before and before[-1].status not in ("failed", "error"):
+            before = (*before[:-1], replace(before[-1], status="error", phase="teardown"))
+        return replace(ran, outcomes=(*before, *ran.outcomes), of=len(before) + ran.of)
 
     def inside(self, tests: Sequence[int], world: Mapping[str, Any]) -> Ran:
         """Run tests in a fork that is put into a controlled world first (see worlds.py)."""
@@ -279,11 +284,11 @@ class Sequences:
             self._held.append(nearest)
         return nearest
 
-    def _hold(self, held: _Held | None, tests: tuple[int, ...], following: tuple[int, ...]) -> None:
+    def _hold(self, held: _Held | None, tests: tuple[int, ...]) -> None:
         """Run tests and keep the fork that ran them, where what they leave can be kept."""
         done = len(held.tests) if held else 0
         name = f"held-{self._command + 1}"
-        answer, data = self._order(held, tests[done:], hold=name, next=following[0] if following else None)
+        answer, data = self._order(held, tests[done:], hold=name)
         dirty = self._tidy()
         if answer["event"] != "ready":
             return
@@ -451,7 +456,7 @@ def _ran(data: bytes, code: int | None, wanted: int, *, stalled: bool, seconds: 
         outcomes.append(Outcome("", ended, "call", error))
     elif len(outcomes) < wanted:
         ended = "died"  # between two tests
-    return Ran(tuple(outcomes), ended, seconds)
+    return Ran(tuple(outcomes), ended, seconds, of=wanted)
 
 
 def _items(data: bytes) -> tuple[Item, ...]:

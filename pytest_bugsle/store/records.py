@@ -7,6 +7,8 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 PASSING = frozenset({"passed", "xfailed", "xpassed"})
@@ -94,10 +96,12 @@ class AttemptRecord:
 
 RUN_COLUMNS = tuple(field.name for field in fields(RunRecord))
 ATTEMPT_COLUMNS = tuple(field.name for field in fields(AttemptRecord))
+_attempt_values = attrgetter(*ATTEMPT_COLUMNS)  # `astuple` copies deeply, which takes ten times as long
 _RUN_TYPES = tuple(str(field.type) for field in fields(RunRecord))
 _ATTEMPT_TYPES = tuple(str(field.type) for field in fields(AttemptRecord))
 
 
+@lru_cache(maxsize=65_536)  # a test is keyed twice a batch, and again in the next run of a merge
 def key(*texts: str) -> int:
     """Return the 64-bit number by which a run, a test or a version is found: BLAKE2b over its texts.
 
@@ -115,6 +119,8 @@ def version_key(version: CodeVersion) -> int | None:
 
 def escaped(text: str) -> str:
     """Return a text that every database can hold: NUL and lone surrogates as U+001A and four digits."""
+    if text.isascii() and text.isprintable():
+        return text
     return _ESCAPE.sub(lambda match: f"\x1a{ord(match[0]):04x}", text)
 
 
@@ -130,11 +136,11 @@ def run_row(run: RunRecord) -> tuple[object, ...]:
 
 def attempt_row(run: int, attempt: AttemptRecord) -> tuple[object, ...]:
     """Return the row of an attempt of run number `run`: see the table's columns."""
-    values = dict(zip(ATTEMPT_COLUMNS, map(_stored, astuple(attempt)), strict=True))
-    values["test"] = key(attempt.test)
-    failed = None if attempt.failed is None else int(attempt.failed)
+    outcome = attempt.outcome
+    failed = None if outcome in NEITHER else int(outcome not in PASSING)
     first = int(attempt.mode == FIRST_MODE and attempt.attempt == 1)
-    return (run, *values.values(), first, failed)
+    seq, _, *values = _attempt_values(attempt)
+    return (run, int(seq), key(attempt.test), *map(_stored, values), first, failed)
 
 
 def test_rows(attempts: Iterable[AttemptRecord]) -> list[tuple[int, str]]:
@@ -156,11 +162,16 @@ def read_attempt(row: Sequence[Any]) -> AttemptRecord:
 
 
 def _stored(value: object) -> object:
+    kind = type(value)
+    if kind is str:
+        return escaped(value)  # type: ignore[arg-type]
+    if kind is int or value is None:
+        return value
     if isinstance(value, str):
         return escaped(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else 0.0  # SQLite would make NULL of NaN
-    return None if value is None else int(value)  # type: ignore[call-overload]
+    return int(value)  # type: ignore[call-overload]
 
 
 def _read(kind: str, value: object) -> Any:

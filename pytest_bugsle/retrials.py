@@ -1,0 +1,287 @@
+"""Run tests of a session again, in clean copies: new and changed ones, and those that failed.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import posixpath
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_bugsle.errors import BugsleError, UndecidedError
+from pytest_bugsle.flaky import burning, gather, verdict, veto
+from pytest_bugsle.flaky.examining import Examined, examine
+from pytest_bugsle.flaky.failures import Failure, failures_of
+from pytest_bugsle.flaky.probing import Prober
+from pytest_bugsle.gate import Plan, pool_of
+from pytest_bugsle.results import FlakyTest
+from pytest_bugsle.runner import environment, inner
+from pytest_bugsle.runner.outcome import Selector
+from pytest_bugsle.runner.sequences import Sequences
+from pytest_bugsle.stats.power import sentence
+
+if TYPE_CHECKING:
+    from pytest_bugsle.findings import Finding
+    from pytest_bugsle.flaky.recording import Recording
+    from pytest_bugsle.runner.outcome import Item, Request
+    from pytest_bugsle.store.records import CodeVersion
+
+_BURN_SHARE = 0.25
+"""Of the budget, at most, for the burn-in of new and changed tests."""
+SECONDS = 30.0
+"""Of the budget, for all failures."""
+_WORTH_TRYING = 2.0
+"""Seconds: less is gone before pytest has collected."""
+_LONGEST_PREFIX = 0.3
+"""Share of the time that a replay of what ran before may take."""
+
+
+class Retrials:
+    """What is found out about a session's tests by running them again."""
+
+    def __init__(self, plan: Plan, recording: Recording, version: CodeVersion) -> None:
+        self.plan = plan
+        self.recording = recording
+        self._version = version
+        self._burned: list[FlakyTest] = []
+        self._burn_notes: list[str] = []
+
+    @property
+    def burned(self) -> tuple[list[FlakyTest], list[str]]:
+        """Return the new and changed tests that vary, and notes."""
+        return self._burned, self._burn_notes
+
+    def burn(self, collected: frozenset[str]) -> dict[str, str]:
+        """Burn in the new and changed tests of the range that did not fail here."""
+        plan, request = self.plan, self.plan.request
+        seconds = min(request.settings.burn_in, _BURN_SHARE * request.settings.seconds(ci=request.ci))
+        base = plan.range.base if plan.range else None
+        if not seconds or base is None or plan.repo is None or not collected:
+            return {}
+        try:
+            return self._burned_in(collected, base, seconds)
+        except BugsleError as error:
+            self._burn_notes.append(f"new and changed tests were not burnt in: {error.what}")
+            return {}
+
+    def _burned_in(self, collected: frozenset[str], base: str, seconds: float) -> dict[str, str]:
+        plan, request, recording = self.plan, self.plan.request, self.recording
+        assert plan.repo is not None
+        changed = gather.changed_tests(plan.repo, base, self._relative(), collected)
+        changed -= {id_ for id_ in changed if recording.burnt(id_, self._version)}
+        changed -= {failure.id for failure in failures_of(recording)}
+        if not changed:
+            return {}
+        repo, pool = plan.repo, pool_of(plan)
+        until = time.monotonic() + seconds
+
+        def lay(number: int) -> gather.Ground:
+            return gather.Ground.lay(repo, pool, request.configuration, request.settings.copy, number)
+
+        ground = lay(0)
+        files = dict.fromkeys(id_.partition("::")[0] for id_ in sorted(changed))
+        python = request.python or sys.executable
+        asked = ground.request(python, (*request.args, *files), request.settings.timeout, seconds)
+        found = {}
+        with Sequences(asked, ground.tidy) as sequences:
+            numbers = [item.number for item in sequences.items if item.id in changed]
+            burned = burning.burn_in(Prober(sequences, lay), numbers, until, request.say)
+            for number, one in burned.items():
+                item = sequences.items[number]
+                for outcome, duration, known in burning.errors_of(one):
+                    recording.add(item.id, "burn-in", outcome, duration, known)
+                if one.varies:
+                    found[item.id] = f"new or changed, it {one.sentence} of its burn-in"
+                    outcomes = [s.outcome for s in one.sightings if s.outcome != "skipped"]
+                    test = verdict.result_of(
+                        sequences.items, number, outcomes, one.found, sequences.unordered, self._top()
+                    )
+                    low, high = one.sampling.interval()
+                    why = f"in its burn-in as a new or changed test it {one.sentence}"
+                    why += f"; {test.why}" if test.why else ""
+                    categories = test.categories or ["non-deterministic"]
+                    test = msgspec.structs.replace(test, why=why, interval=(low, high), categories=categories)
+                    self._burned.append(test)
+        least = min((one.sampling.trials for one in burned.values() if not one.varies), default=0)
+        if burned:
+            text = f"burn-in: {len(burned)} new or changed tests, {len(found)} of them vary"
+            self._burn_notes.append(
+                f"{text}; the others passed {least} times or more ({sentence(least)})" if least else text
+            )
+        return found
+
+    def _relative(self) -> str:
+        """Return pytest's rootdir, seen from the repository's top."""
+        top = self.plan.repo.top if self.plan.repo else "."
+        return os.path.relpath(self.plan.request.configuration.rootdir, top).replace(os.sep, "/")
+
+    def _top(self) -> str:
+        rootdir = self._relative()
+        return "" if rootdir == "." else rootdir + "/"
+
+    # --- failures ----------------------------------------------------------------------------------
+
+    def examined(self) -> tuple[list[FlakyTest], list[Finding], list[str]]:
+        """Try the failures again, as many and as long as the budget allows."""
+        failures = list(failures_of(self.recording))
+        if not failures:
+            return [], [], []
+        if self.recording.is_disaster:
+            return (
+                [],
+                [],
+                ["most tests failed: none was tried again, since that says nothing of any one of them"],
+            )
+        limit = self.plan.request.settings.examine
+        notes = []
+        if len(failures) > limit:
+            notes.append(
+                f"{len(failures) - limit} of {len(failures)} failed tests were not tried again (`examine`)"
+            )
+        if not limit:
+            return [], [], notes
+        try:
+            tests, findings = self._tried(failures[:limit])
+        except BugsleError as error:
+            return [], [], [*notes, f"failed tests were not tried again: {error.what}"]
+        return tests, findings, notes
+
+    def _tried(self, failures: Sequence[Failure]) -> tuple[list[FlakyTest], list[Finding]]:
+        plan, request = self.plan, self.plan.request
+        assert plan.repo is not None
+        left = plan.started + request.settings.seconds(ci=request.ci) - time.monotonic()
+        seconds = min(SECONDS, left)
+        if seconds < _WORTH_TRYING:
+            raise UndecidedError("the budget was used up")
+        until = time.monotonic() + seconds
+        pool = pool_of(plan)
+
+        def lay(number: int) -> gather.Ground:
+            assert plan.repo is not None
+            return gather.Ground.lay(plan.repo, pool, request.configuration, request.settings.copy, number)
+
+        ground = lay(0)
+        failures = [_within(failure, seconds) for failure in failures]
+        files = dict.fromkeys(
+            id_.partition("::")[0] for failure in failures for id_ in (*failure.before, failure.id)
+        )
+        python = request.python or sys.executable
+        asked = ground.request(python, (*request.args, *files), request.settings.timeout, seconds)
+        with Sequences(asked, ground.tidy) as sequences:
+            numbers = {item.id: item.number for item in reversed(sequences.items)}
+            prober = Prober(sequences, lay)
+            examined = list(examine(failures, prober, numbers, until, request.say))
+            items, unordered = sequences.items, sequences.unordered
+        for one in examined:
+            self._keep(one)
+        vetoes = self._vetoes(ground, asked, examined)
+        return self._told(examined, vetoes, items, numbers, unordered)
+
+    def _vetoes(
+        self, ground: gather.Ground, asked: Request, examined: Sequence[Examined]
+    ) -> Mapping[str, veto.Veto]:
+        """Return what each failed test runs of the change; nothing where no base is known."""
+        base = self.plan.range.base if self.plan.range else None
+        tried = [one for one in examined if one.found is not None]
+        if base is None or not tried:
+            return {}
+        changed = gather.changed_lines(ground, base)
+        wanted: dict[str, set[int]] = {}
+        for kind in (changed.groups, changed.at_import):
+            for path, groups in kind.items():
+                wanted.setdefault(path, set()).update(line for group in groups for line in group)
+        run = None
+        if wanted:
+            python = asked.python
+            top = posixpath.normpath(asked.rootdir)
+            selectors = tuple(
+                Selector(posixpath.normpath(posixpath.join(top, one.failure.id.partition("::")[0])))
+                for one in tried
+            )
+            run = inner.run(
+                dataclasses.replace(
+                    asked,
+                    everything=False,
+                    selectors=tuple(dict.fromkeys(selectors)),
+                    reach={path: tuple(sorted(lines)) for path, lines in wanted.items()},
+                    coverage_dir=environment.lent_coverage(python),
+                    args=self.plan.request.args,
+                    deadline=SECONDS,
+                )
+            )
+        found = {}
+        for one in tried:
+            reached = run.reached.get(one.failure.id, {}) if run else {}
+            note = "" if run is None else run.reach_note
+            if run is not None and one.failure.id not in run.outcomes:
+                note = note or "the test could not be measured"
+            found[one.failure.id] = veto.judge(changed, reached, run.reached_import if run else {}, note)
+        return found
+
+    def _told(
+        self,
+        examined: Sequence[Examined],
+        vetoes: Mapping[str, veto.Veto],
+        items: Sequence[Item],
+        numbers: Mapping[str, int],
+        unordered: Sequence[str],
+    ) -> tuple[list[FlakyTest], list[Finding]]:
+        """Return each examined failure as a result, and a finding for each that varies."""
+        request = self.plan.request
+        rootdir = os.path.relpath(
+            request.configuration.rootdir, self.plan.repo.top if self.plan.repo else "."
+        )
+        top = "" if rootdir == "." else rootdir.replace(os.sep, "/") + "/"
+        tests: list[FlakyTest] = []
+        findings: list[Finding] = []
+        for one in examined:
+            said = vetoes.get(one.failure.id)
+            why = "; ".join(part for part in (one.sentence, said.sentence if said else "") if part)
+            if not one.is_same:
+                why += "; in a clean copy of the tree it fails with another error: is a file missing there?"
+            if one.found is None:
+                tests.append(
+                    FlakyTest(
+                        id=one.failure.id,
+                        categories=[],
+                        failures=0,
+                        attempts=0,
+                        interval=None,
+                        probes=0,
+                        why=why,
+                    )
+                )
+                continue
+            test = verdict.result_of(items, numbers[one.failure.id], one.outcomes, one.found, unordered, top)
+            if one.is_flaky and test.categories in ([], ["failing"]):
+                test = msgspec.structs.replace(test, categories=["non-deterministic"])
+            if one.failure.passed_too:
+                why = f"another attempt of it passed in this run; {why}"
+            test = msgspec.structs.replace(test, why=why)
+            tests.append(test)
+            findings += verdict.session_finding(test, one, said, request.settings.rules, ci=request.ci)
+        return tests, findings
+
+    def _keep(self, one: Examined) -> None:
+        """Keep the planned attempts in the history, beside those of the session."""
+        if one.found is None:
+            return
+        for mode, outcomes in (
+            ("alone", one.found.alone),
+            ("in-process", one.found.second),
+            ("prefix", one.found.replayed),
+        ):
+            for outcome in outcomes:
+                known = one.failure.fingerprint if outcome == "failed" and one.is_same else ""
+                self.recording.add(one.failure.id, mode, outcome, 0.0, known)
+
+
+def _within(failure: Failure, seconds: float) -> Failure:
+    """Return the failure without what ran before it where replaying that would take most of the time."""
+    if failure.seconds_before <= _LONGEST_PREFIX * seconds:
+        return failure
+    return dataclasses.replace(failure, before=(), is_cut=True)
