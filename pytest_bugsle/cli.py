@@ -41,7 +41,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "flaky": (
         "pytest_bugsle.flaky.command",
         "flaky",
-        "Look for tests that cannot be trusted, and say why: hunt, replay.",
+        "Which tests cannot be trusted, and why: hunt, replay, list, show, quarantine, merge.",
     ),
     "rule": ("pytest_bugsle.explain", "rule", "Explain a rule, or list them all."),
     "doctor": ("pytest_bugsle.explain", "doctor", "Say what the gate sees here."),

@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_bugsle.errors import UsageError
+from pytest_bugsle.errors import BugsleError, UsageError
 from pytest_bugsle.flaky import verdict
+from pytest_bugsle.flaky.attempts import error_print, stable_id
 from pytest_bugsle.flaky.factors import standard_factors
 from pytest_bugsle.flaky.gather import Ground
 from pytest_bugsle.flaky.hunting import Hunt
 from pytest_bugsle.flaky.probing import Prober
+from pytest_bugsle.flaky.version import code_version, new_run, open_kept
 from pytest_bugsle.gate import Request, verdict_of
 from pytest_bugsle.git.pool import Pool
 from pytest_bugsle.git.repository import Repository
 from pytest_bugsle.results import Counts, FlakyTest, Result, Timings
-from pytest_bugsle.runner.environment import choose_python
+from pytest_bugsle.runner.environment import choose_python, interpreter_facts
 from pytest_bugsle.runner.sequences import Sequences
 from pytest_bugsle.store.place import state_folder, write_whole
+from pytest_bugsle.store.records import AttemptRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +85,8 @@ def hunt(wanted: Wanted) -> Result:
             looking.run()
             tests = _results(looking, sequences, request)
             tests = [_with_order(test, looking, repo) for test in tests]
-            notes = [*_not_collected(sequences), *looking.notes]
+            kept = _keep(looking, repo, request, python)
+            notes = [*kept, *_not_collected(sequences), *looking.notes]
             runs, orders = sequences.started, [order.name for order in looking.orders]
     findings = [f for f in verdict.findings_of(tests, settings.rules, ci=request.ci) if f.level != "off"]
     if request.change_finding is not None:
@@ -181,6 +185,34 @@ def _results(looking: Hunt, sequences: Sequences, request: Request) -> list[Flak
         test = verdict.with_reasons(test, looking.state.get(number, []), looking.causes.get(number))
         tests.append(test)
     return tests
+
+
+def _keep(looking: Hunt, repo: Repository, request: Request, python: str) -> list[str]:
+    """Keep the planned runs in the history; return notes."""
+    facts = interpreter_facts(python)
+    try:
+        version, _ = code_version(repo, facts.digest)
+        run = new_run(repo, version, request.environ, python=facts.version, mode="hunt")
+        with open_kept(repo, request.settings.store) as history:
+            history.begin(run)
+            history.add(
+                run.run_id,
+                (
+                    AttemptRecord(
+                        seq=seq,
+                        test=stable_id(looking.sequences.items[number].id),
+                        mode=mode,
+                        outcome=outcome.status,
+                        duration=outcome.duration,
+                        fingerprint=error_print(outcome),
+                    )
+                    for seq, (number, mode, outcome) in enumerate(looking.attempts, start=1)
+                ),
+            )
+            history.finish(run.run_id, collected=len(looking.sequences.items), disaster=False)
+            return list(history.notes)
+    except BugsleError as error:
+        return [f"the attempts of this hunt are not kept: {error.what}"]
 
 
 def _with_order(test: FlakyTest, looking: Hunt, repo: Repository) -> FlakyTest:

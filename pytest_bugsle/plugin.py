@@ -148,8 +148,18 @@ class Observer:
     def __init__(self, *notes: Callable[[pytest.TestReport], None]) -> None:
         self._notes = notes
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Call a failure that the quarantine excuses by its name."""
+        if not hasattr(report, "wasxfail"):
+            return None
+        from pytest_bugsle.flaky.excusing import status
+
+        return status(report)
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Hand the report to the history, and to the proofs if there will be any."""
+        """Hand the report to the proofs if there will be any, and to the history, which may excuse it."""
         for note in self._notes:
             note(report)
 
@@ -190,7 +200,7 @@ class Controller(_Collecting):
             raise pytest.UsageError(str(error)) from error
         self.linked = self._plan.links_by_test(self._config.rootpath)
         self._watch = self.facts.watch(self._config, self._plan)
-        notes = [self._watch.note, *([self.facts.note] if self._plan.has_work else [])]
+        notes = [*([self.facts.note] if self._plan.has_work else []), self._watch.note]
         self._config.pluginmanager.register(Observer(*notes), OBSERVER)
 
     @pytest.hookimpl(optionalhook=True)
@@ -201,7 +211,7 @@ class Controller(_Collecting):
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         """Note what the workers collected."""
-        self.facts.collected.update(ids)
+        self._note_collected(ids)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -210,7 +220,15 @@ class Controller(_Collecting):
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what was collected."""
-        self.facts.collected.update(item.nodeid for item in session.items)
+        self._note_collected([item.nodeid for item in session.items])
+
+    def _note_collected(self, ids: list[str]) -> None:
+        found = set(ids)
+        if self._watch is not None and len(found) < len(ids):
+            from itertools import pairwise
+
+            self._watch.doubles.update(a for a, b in pairwise(sorted(ids)) if a == b)
+        self.facts.collected.update(found)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -241,7 +259,7 @@ class Controller(_Collecting):
             seen = self.facts.seen()
             distrusted = self._watch.distrusted(seen.collected)
             result = gate.finish(self._plan, dataclasses.replace(seen, distrusted=distrusted))
-            return self._watch.judge(result, len(self.facts.collected))
+            return self._watch.judge(result, seen.collected, partial=seen.partial)
         except KeyboardInterrupt:
             self._trouble = "interrupted: nothing was judged"
         except Exception as error:  # noqa: BLE001  # the summary must come, whatever broke

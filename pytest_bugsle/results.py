@@ -270,6 +270,8 @@ class FlakyTest(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     state: list[StateDifference] = []
     place: str | None = None
+    in_session: bool = False
+    """It failed in the session itself, which is none of the `failures`: it was tried again because of that."""
 
 
 class Range(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,13 +7,14 @@ import os
 import posixpath
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pytest_bugsle.errors import BugsleError, UndecidedError
 from pytest_bugsle.flaky import burning, gather, verdict, veto
+from pytest_bugsle.flaky.attempts import stable_id
 from pytest_bugsle.flaky.examining import Examined, examine
 from pytest_bugsle.flaky.failures import Failure, failures_of
 from pytest_bugsle.flaky.probing import Prober
@@ -43,7 +44,17 @@ _LONGEST_PREFIX = 0.3
 class Retrials:
     """What is found out about a session's tests by running them again."""
 
-    def __init__(self, plan: Plan, recording: Recording, version: CodeVersion) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        recording: Recording,
+        version: CodeVersion,
+        left: Collection[str],
+        doubles: Collection[str],
+    ) -> None:
+        """`left` is what the session's tests left in the work tree, `doubles` are ids that several tests share."""
+        self._left = left
+        self._doubles = doubles
         self.plan = plan
         self.recording = recording
         self._version = version
@@ -73,14 +84,16 @@ class Retrials:
         assert plan.repo is not None
         changed = gather.changed_tests(plan.repo, base, self._relative(), collected)
         changed -= {id_ for id_ in changed if recording.burnt(id_, self._version)}
-        changed -= {failure.id for failure in failures_of(recording)}
+        changed -= {failure.id for failure in failures_of(recording, self._doubles)}
         if not changed:
             return {}
         repo, pool = plan.repo, pool_of(plan)
         until = time.monotonic() + seconds
 
         def lay(number: int) -> gather.Ground:
-            return gather.Ground.lay(repo, pool, request.configuration, request.settings.copy, number)
+            return gather.Ground.lay(
+                repo, pool, request.configuration, request.settings.copy, number, self._left
+            )
 
         ground = lay(0)
         files = dict.fromkeys(id_.partition("::")[0] for id_ in sorted(changed))
@@ -125,9 +138,9 @@ class Retrials:
 
     # --- failures ----------------------------------------------------------------------------------
 
-    def examined(self) -> tuple[list[FlakyTest], list[Finding], list[str]]:
-        """Try the failures again, as many and as long as the budget allows."""
-        failures = list(failures_of(self.recording))
+    def examined(self, excused: Collection[str] = ()) -> tuple[list[FlakyTest], list[Finding], list[str]]:
+        """Try the failures again that no quarantine has `excused`, as many and as long as the budget allows."""
+        failures = [one for one in failures_of(self.recording, self._doubles) if one.id not in excused]
         if not failures:
             return [], [], []
         if self.recording.is_disaster:
@@ -162,19 +175,27 @@ class Retrials:
 
         def lay(number: int) -> gather.Ground:
             assert plan.repo is not None
-            return gather.Ground.lay(plan.repo, pool, request.configuration, request.settings.copy, number)
+            return gather.Ground.lay(
+                plan.repo, pool, request.configuration, request.settings.copy, number, self._left
+            )
 
         ground = lay(0)
         failures = [_within(failure, seconds) for failure in failures]
         files = dict.fromkeys(
             id_.partition("::")[0] for failure in failures for id_ in (*failure.before, failure.id)
         )
+        there = [file for file in files if (ground.where / self._relative() / file).exists()]
+        if not there:
+            raise UndecidedError("their files are not in a clean copy of the tree: git ignores them")
         python = request.python or sys.executable
-        asked = ground.request(python, (*request.args, *files), request.settings.timeout, seconds)
+        asked = ground.request(python, (*request.args, *there), request.settings.timeout, seconds)
         with Sequences(asked, ground.tidy) as sequences:
-            numbers = {item.id: item.number for item in reversed(sequences.items)}
+            numbers = {stable_id(item.id): item.number for item in reversed(sequences.items)}
             prober = Prober(sequences, lay)
-            examined = list(examine(failures, prober, numbers, until, request.say))
+            alone = [one for one in failures if one.id not in self._doubles]
+            shared = [one for one in failures if one.id in self._doubles]
+            examined = [Examined(one, None, "several tests share its id") for one in shared]
+            examined += examine(alone, prober, numbers, until, request.say)
             items, unordered = sequences.items, sequences.unordered
         for one in examined:
             self._keep(one)
@@ -219,6 +240,8 @@ class Retrials:
             note = "" if run is None else run.reach_note
             if run is not None and one.failure.id not in run.outcomes:
                 note = note or "the test could not be measured"
+            if run is not None and one.failure.id in run.spawned:
+                note = note or "it starts processes, in which nothing is measured"
             found[one.failure.id] = veto.judge(changed, reached, run.reached_import if run else {}, note)
         return found
 
@@ -256,12 +279,14 @@ class Retrials:
                     )
                 )
                 continue
-            test = verdict.result_of(items, numbers[one.failure.id], one.outcomes, one.found, unordered, top)
+            test = verdict.result_of(
+                items, numbers[stable_id(one.failure.id)], one.outcomes, one.found, unordered, top
+            )
             if one.is_flaky and test.categories in ([], ["failing"]):
                 test = msgspec.structs.replace(test, categories=["non-deterministic"])
             if one.failure.passed_too:
                 why = f"another attempt of it passed in this run; {why}"
-            test = msgspec.structs.replace(test, why=why)
+            test = msgspec.structs.replace(test, id=one.failure.id, why=why, in_session=True)
             tests.append(test)
             findings += verdict.session_finding(test, one, said, request.settings.rules, ci=request.ci)
         return tests, findings

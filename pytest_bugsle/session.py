@@ -211,11 +211,15 @@ def _tell_flaky(reporter: pytest.TerminalReporter, result: Result) -> None:
         reports = reporter.stats.get(outcome, [])
         found = [report for report in reports if getattr(report, "nodeid", None) in flaky]
         if found:
-            left = [report for report in reports if report not in found]
+            # By id: reports of subtests are equal where their parameters are.
+            left = [report for report in reports if getattr(report, "nodeid", None) not in flaky]
             reporter.stats[outcome] = left
             if not left:
                 del reporter.stats[outcome]
             reporter.stats.setdefault("flaky", []).extend(found)
+            renew = getattr(reporter, "_set_main_color", None)  # it also learns which words there are
+            if renew is not None:
+                renew()
 
 
 def _write_reports(result: Result, targets: tuple[writer.Target, ...]) -> tuple[list[str], list[str]]:

@@ -6,24 +6,21 @@ own: nothing in the user's session is run twice, so that no fixture, plugin or w
 
 from __future__ import annotations
 
-import platform
+import dataclasses
 import time
-import uuid
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_bugsle.errors import UndecidedError
 from pytest_bugsle.findings import make_finding
 from pytest_bugsle.flaky.failures import failures_of
 from pytest_bugsle.flaky.recording import Recording
-from pytest_bugsle.flaky.version import code_version
+from pytest_bugsle.flaky.version import code_version, new_run, open_kept, untracked
 from pytest_bugsle.gate import Plan, verdict_of
 from pytest_bugsle.git.diff import changes
 from pytest_bugsle.results import FlakyTest, Result
 from pytest_bugsle.runner import facts
-from pytest_bugsle.store.place import state_folder
-from pytest_bugsle.store.records import CodeVersion, RunRecord
+from pytest_bugsle.store.records import CodeVersion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +28,8 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_bugsle.findings import Finding
+    from pytest_bugsle.flaky.excusing import Quarantine
     from pytest_bugsle.retrials import Retrials
-    from pytest_bugsle.store.history import History
-
-FILE = "history.db"
 
 
 class Watch:
@@ -45,51 +40,38 @@ class Watch:
         request = plan.request
         self.plan = plan
         self._retrials: Retrials | None = None
+        self._quarantine: Quarantine | None = None
         self._version = CodeVersion()
         self._touched = False
+        self._before: frozenset[str] = frozenset()
+        self.doubles: set[str] = set()
+        """Ids that several collected tests share."""
         self._recording: Recording | None = None
         if plan.repo is None:
             return
         here = facts.collect()  # a session proves with the interpreter that runs it
         version, self._touched = code_version(plan.repo, here["digest"])
         self._version = version
-        head = plan.repo.head()
-        run = RunRecord(
-            run_id=uuid.uuid4().hex,
-            started=time.time(),
-            commit_sha=head.sha or "",
-            tree=version.tree,
-            dirty=version.dirty,
-            lock=version.lock,
+        self._before = untracked(plan.repo)
+        run = dataclasses.replace(
+            new_run(plan.repo, version, request.environ, python=here["version"]),
             base=(plan.range.base if plan.range else "") or "",
-            branch=head.branch or "",
-            job=request.environ.get("GITHUB_JOB") or request.environ.get("CI_JOB_NAME") or "",
-            python=here["version"],
-            platform=platform.platform(),
             pytest=pytest_version,
-            hashseed=request.environ.get("PYTHONHASHSEED", ""),
             workers=workers,
         )
-        self._recording = Recording(run, self._open, str(plan.repo.top))
+        repo, url = plan.repo, request.settings.store
+        self._recording = Recording(run, lambda: open_kept(repo, url), str(repo.top))
+        if (plan.repo.top / ".bugsle" / "quarantine.toml").is_file() and not plan.repo.is_bare:
+            from pytest_bugsle.flaky.excusing import Quarantine
 
-    def _open(self) -> History:
-        from pytest_bugsle.store.history import open_history
-
-        assert self.plan.repo is not None
-        folder = state_folder(self.plan.repo.top, bare=self.plan.repo.is_bare)
-        url = self.plan.request.settings.store
-        if folder is None and url is None:
-            raise UndecidedError("there is no folder that can be written to")
-        local = folder / FILE if folder is not None else None
-        if url is not None:
-            return open_history(url, fallback=local)
-        assert local is not None
-        return open_history(local)
+            self._quarantine = Quarantine(plan.repo.top, request.today, self._recording.key)
 
     def note(self, report: pytest.TestReport) -> None:
         """Take one report in."""
         if self._recording is not None:
             self._recording.note(report)
+        if self._quarantine is not None and self.plan.repo is not None:
+            self._quarantine.excuse(report, str(self.plan.repo.top))
 
     def close(self, collected: int) -> None:
         """Write what is left."""
@@ -109,7 +91,7 @@ class Watch:
         recording.end_tests()
         found = {
             failure.id: "it passed and failed in this session"
-            for failure in failures_of(recording)
+            for failure in failures_of(recording, self.doubles)
             if failure.passed_too
         }
         found |= self._known(collected)
@@ -119,7 +101,7 @@ class Watch:
             self.plan.spent += time.monotonic() - began
         return found
 
-    def judge(self, result: Result, collected: int) -> Result:
+    def judge(self, result: Result, collected: frozenset[str], *, partial: bool) -> Result:
         """Return the result with what is known of the session's failures."""
         recording = self._recording
         if recording is None:
@@ -128,8 +110,9 @@ class Watch:
         tests: list[FlakyTest] = []
         findings: list[Finding] = []
         notes: list[str] = []
-        if any(attempt.failed for attempt in recording.attempts.ended):
-            tests, findings, notes = self._again(recording).examined()
+        excused = self._quarantine.excused if self._quarantine is not None else {}
+        if any(attempt.failed and attempt.id not in excused for attempt in recording.attempts.ended):
+            tests, findings, notes = self._again(recording).examined(excused)
         if self._retrials is not None:
             from pytest_bugsle.flaky import verdict
 
@@ -140,9 +123,13 @@ class Watch:
             tests += varying
             findings += verdict.findings_of(varying, settings.rules, ci=ci)
             notes += more
-        if recording.unstable:
+        if self._quarantine is not None:
+            request = self.plan.request
+            findings += self._quarantine.findings(request.settings.rules, ci=request.ci)
+            notes += self._quarantine.notes(None if partial else collected)
+        if recording.unstable or self.doubles:
             findings += self._unstable(recording.unstable)
-        recording.close(collected)
+        recording.close(len(collected))
         findings = [finding for finding in findings if finding.level != "off"]
         if self.plan.request.change_finding is not None:
             findings = [self.plan.request.change_finding(finding) for finding in findings]
@@ -178,7 +165,9 @@ class Watch:
         if self._retrials is None:
             from pytest_bugsle.retrials import Retrials
 
-            self._retrials = Retrials(self.plan, recording, self._version)
+            assert self.plan.repo is not None
+            left = untracked(self.plan.repo) - self._before
+            self._retrials = Retrials(self.plan, recording, self._version, left, self.doubles)
         return self._retrials
 
     def _may_be_new(self, collected: frozenset[str]) -> bool:
@@ -193,14 +182,15 @@ class Watch:
         return any(change.path.endswith(".py") for change in changes(plan.repo, base, plan.range.head))
 
     def _unstable(self, ids: Mapping[str, str]) -> list[Finding]:
+        """Return what is wrong with the ids of tests: who has no name of its own cannot be trusted by it."""
+        said = []
+        if ids:
+            first, stable = next(iter(ids.items()))
+            more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+            said.append(f"{first}{more}: the id holds an address or a uuid, so it is kept as {stable}")
+        if self.doubles:
+            first = min(self.doubles)
+            more = f" and {len(self.doubles) - 1} more" if len(self.doubles) > 1 else ""
+            said.append(f"{first}{more}: several tests share the id, so none of them is known by it")
         request = self.plan.request
-        first, stable = next(iter(ids.items()))
-        more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
-        return [
-            make_finding(
-                "BUG206",
-                f"{first}{more}: the id changes from process to process, it is kept as {stable}",
-                levels=request.settings.rules,
-                ci=request.ci,
-            )
-        ]
+        return [make_finding("BUG206", text, levels=request.settings.rules, ci=request.ci) for text in said]

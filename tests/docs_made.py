@@ -92,11 +92,15 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     for name in cli.COMMANDS:
         command = cli.bugsle.get_command(context, name)
         assert command is not None
-        if isinstance(command, click.Group):
-            for part in sorted(command.commands):
-                yield f"{name} {part}", command.commands[part]
-        else:
-            yield name, command
+        yield from _leaves(name, command)
+
+
+def _leaves(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for part in sorted(command.commands):
+            yield from _leaves(f"{name} {part}", command.commands[part])
+    else:
+        yield name, command
 
 
 def commands_text() -> str:

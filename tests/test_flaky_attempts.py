@@ -283,7 +283,7 @@ SAME = [
     ("Broken", "pkg.errors.Broken"),
     ("assert 0.25 < 0.1", "assert 1e-05 < 3"),
     ("E: <Thing object at 0x7f2d3b2848d0>", "E: <Thing object at 0x55d1c2>"),
-    (f"E: run {uuid.uuid1()}", f"E: run {uuid.uuid4()}"),
+    ("E: run c5558e38-e63f-11f1-ad98-02fc00000001", "E: run 8999ea75-ba8f-4aae-b3b3-d32f96ce8617"),
     ("E: first line", "E: first line\nand a second one"),
     (
         "FileNotFoundError: [Errno 2] No such file: '/home/me/project/data/a.json'",

@@ -23,10 +23,6 @@ from trap_suites import (
 
 ID = "tests/test_it.py::"
 QUICK = {"setup-fails-later", "module-fixture"}
-IN_THE_TREE = pytest.mark.skip(
-    reason="copies are made after the session, with what its tests left in the tree"
-)
-LEFT = {"setup-fails-first-in-the-tree": [IN_THE_TREE]}
 MODES = pytest.mark.parametrize("args", [(), ("-n", "2")], ids=["alone", "xdist"])
 
 
@@ -66,7 +62,7 @@ def assert_once_a_process(trapped: Trapped, sessions: int) -> None:
             one,
             ("-n", "2") if parallel else (),
             id=f"{one.name}-{'xdist' if parallel else 'alone'}",
-            marks=[*([] if parallel and one.name in QUICK else [pytest.mark.slow]), *LEFT.get(one.name, [])],
+            marks=[] if parallel and one.name in QUICK else [pytest.mark.slow],
         )
         for one in TRAPS
         for parallel in (False, True)
@@ -88,14 +84,13 @@ def test_no_failure_is_hidden(tmp_path: Path, trap: Trap, args: tuple[str, ...])
         if one.test.removeprefix(ID) in trap.told
     } == {name: (1, trap.outcomes.get(name, "failed")) for name in trap.told}
     assert state_of(trapped.repo) == before
-    if trap.name not in LEFT:
+    if trap.name != "setup-fails-first-in-the-tree":  # whose own test writes there
         assert trapped.repo.git("status", "--porcelain") == ""
     if "log(" in trap.source:
         assert_once_a_process(trapped, len(args) or 1)
 
 
 @pytest.mark.slow
-@pytest.mark.skip(reason="a pass in the copy is taken for an error of another kind")
 @MODES
 def test_a_test_that_passes_elsewhere_has_no_other_error(tmp_path: Path, args: tuple[str, ...]) -> None:
     """Where it did not fail in the copy, there is no error to compare, and no file missing."""
@@ -126,9 +121,6 @@ def test_a_test_fails_with_its_subtests(tmp_path: Path, args: tuple[str, ...]) -
 
 @pytest.mark.slow
 @pytest.mark.skipif(pytest.version_tuple < (9,), reason="pytest has its own subtests from 9 on")
-@pytest.mark.skip(
-    reason="subtest reports with equal parameters are equal, so that those of other tests are lost"
-)
 @MODES
 def test_subtests_of_a_broken_test_stay_in_the_summary(tmp_path: Path, args: tuple[str, ...]) -> None:
     """Those of a flaky test with the same parameters are others: none of the six failures is lost."""
@@ -197,7 +189,7 @@ def test_a_rerun_that_passed_is_no_pass(tmp_path: Path, args: tuple[str, ...]) -
 @MODES
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(one.name, marks=LEFT.get(one.name, [])) for one in TRAPS if FAILS in one.told.values()],
+    [one.name for one in TRAPS if FAILS in one.told.values()],
 )
 def test_reruns_excuse_no_broken_test(tmp_path: Path, name: str, args: tuple[str, ...]) -> None:
     """Whatever the reruns in the session made of it: what fails in every new process fails the session."""
@@ -213,9 +205,6 @@ def test_reruns_excuse_no_broken_test(tmp_path: Path, name: str, args: tuple[str
 
 
 @pytest.mark.slow
-@pytest.mark.skip(
-    reason="the failure of the session itself is not counted: where all tries passed, there is none"
-)
 @MODES
 def test_junit_shows_the_failed_attempt(tmp_path: Path, args: tuple[str, ...]) -> None:
     """Pytest's own report keeps the failure, and ours names it a flaky one; each test is there once."""
@@ -229,4 +218,4 @@ def test_junit_shows_the_failed_attempt(tmp_path: Path, args: tuple[str, ...]) -
         "test_other": [],
     }
     found = [case for case in ET.parse(ours).iter("testcase") if case.find("flakyFailure") is not None]
-    assert [case.get("name") for case in found] == ["test_it"]
+    assert [case.get("name") for case in found] == [f"{ID}test_it"]

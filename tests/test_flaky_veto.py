@@ -176,21 +176,7 @@ UNSEEN = {
 }
 
 
-EXCUSED = pytest.mark.skip(reason="such a change is not seen, and excuses the failure")
-LEFT = (
-    "a line that is gone, and another that came",
-    "a text that no longer parses",
-    "a file of another name",
-    "data in a text file",
-    "data in a page",
-    "a dependency",
-    "settings in a hidden file",
-)
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=EXCUSED if name in LEFT else ()) for name in UNSEEN]
-)
+@pytest.mark.parametrize("name", UNSEEN)
 def test_what_no_line_of_a_test_shows_is_no_excuse(past: Repo, name: str) -> None:
     """A test that runs nothing of such a change may fail because of it."""
     assert judge(change_of(past, UNSEEN[name]), {}, {}).word == "unknown"

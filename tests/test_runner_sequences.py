@@ -657,8 +657,9 @@ def test_a_test_that_ends_or_stalls_its_process_costs_only_itself(tmp_path: Path
         for name, (ended, message) in ENDS.items():
             ran = collected.run([n["test_ok"], n[name], n["test_ok"]])
             assert (name, statuses(ran), ran.ended) == (name, ["passed", ended], ended)
-            assert ran.last is not None and ran.last.error is not None
-            assert message in ran.last.error.message
+            error = ran.outcomes[-1].error
+            assert ran.last is None and error is not None
+            assert message in error.message
         assert statuses(collected.run([n["test_ok"], n["test_ok"]])) == ["passed", "passed"]
 
 

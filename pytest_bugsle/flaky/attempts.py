@@ -171,7 +171,7 @@ class Attempts:
 
     def _blame(self, attempt: Attempt, report: Any) -> None:
         if not attempt.message:
-            attempt.message, path = _error_of(report)
+            attempt.message, path = error_of(report)
             attempt.path = inside(path, self.top)
 
 
@@ -190,7 +190,7 @@ def _word(report: pytest.TestReport) -> str:
     return "failed" if report.outcome not in ("passed", "skipped") else report.outcome
 
 
-def _error_of(report: Any) -> tuple[str, str]:
+def error_of(report: Any) -> tuple[str, str]:
     """Return the first line that tells of the error, and the file in which it was raised."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:

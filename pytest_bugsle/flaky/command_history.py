@@ -18,12 +18,12 @@ from pytest_bugsle.errors import BugsleError, ExitCode, UndecidedError, UsageErr
 from pytest_bugsle.flaky import quarantine as excused
 from pytest_bugsle.flaky.attempts import stable_id
 from pytest_bugsle.flaky.rates import LEAST_OVERLAP, Rate
+from pytest_bugsle.flaky.version import FILE
 from pytest_bugsle.report import past as told
 from pytest_bugsle.report.escape import for_terminal
 from pytest_bugsle.report.words import plural
 from pytest_bugsle.store.place import state_folder
 from pytest_bugsle.store.records import FIRST_MODE, CodeVersion
-from pytest_bugsle.trust import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

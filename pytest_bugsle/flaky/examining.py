@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_bugsle.flaky.attempts import stable_id
 from pytest_bugsle.flaky.explaining import Explanation, Sighting, Verdict, explain, plural
 from pytest_bugsle.flaky.failures import Failure
 from pytest_bugsle.probes import drive
@@ -38,7 +39,8 @@ class Examined:
     @property
     def is_same(self) -> bool:
         """Say whether the error in the clean copy is the session's."""
-        return self.found is None or not self.found.errors or self.failure.fingerprint in self.found.errors
+        errors = self.found.errors - {""} if self.found else set()  # '' is a pass
+        return not errors or self.failure.fingerprint in errors
 
     @property
     def sentence(self) -> str:
@@ -70,7 +72,7 @@ def examine(
     """Yield what the experiments say of each failure, in their order, until the time is over."""
     known: dict[tuple[int, ...], None] = {}
     for done, failure in enumerate(failures):
-        number = numbers.get(failure.id)
+        number = numbers.get(stable_id(failure.id))
         if number is None:
             yield Examined(failure, None, "it is not collected in a clean copy of the tree")
             continue
@@ -89,5 +91,5 @@ def examine(
 def _numbers(ids: Iterable[str], numbers: dict[str, int]) -> Iterator[int]:
     """Yield the numbers of the tests that ran before; one that is not collected there is left out."""
     for id_ in ids:
-        if id_ in numbers:
-            yield numbers[id_]
+        if stable_id(id_) in numbers:
+            yield numbers[stable_id(id_)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from pytest_bugsle.flaky.attempts import Attempt
     from pytest_bugsle.flaky.recording import Recording
@@ -29,8 +29,11 @@ class Failure:
     """What ran before it would take too long to run again."""
 
 
-def failures_of(recording: Recording) -> Iterator[Failure]:
-    """Yield the tests of which an attempt failed, in the order in which they did."""
+def failures_of(recording: Recording, doubles: Collection[str] = ()) -> Iterator[Failure]:
+    """Yield the tests of which an attempt failed, in the order in which they did.
+
+    Of `doubles`, ids that several tests share, nobody knows whether the same test passed too.
+    """
     by_worker: dict[str, list[Attempt]] = {}
     passed: set[str] = set()
     failed: dict[str, tuple[Attempt, int]] = {}
@@ -49,5 +52,5 @@ def failures_of(recording: Recording) -> Iterator[Failure]:
             attempt.fingerprint,
             attempt.message,
             sum(one.duration for one in before),
-            id_ in passed,
+            id_ in passed and id_ not in doubles,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING
 from pytest_bugsle.code.functions import functions, functions_at
 from pytest_bugsle.code.imports import import_roots, owned_modules
 from pytest_bugsle.code.statements import changed_statements
+from pytest_bugsle.code.syntax import parse
 from pytest_bugsle.flaky.veto import ChangedLines
-from pytest_bugsle.git.diff import changes, line_changes
+from pytest_bugsle.git.diff import changes, line_changes, only_deleted
 from pytest_bugsle.runner.outcome import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from pytest_bugsle.git.pool import Pool
@@ -33,7 +36,12 @@ _LOCKS = (
     "requirements.txt",
     "conda-lock.yml",
 )
-_PROSE = (".md", ".rst", ".txt", ".adoc")
+# What no test reads: everything else that changed may be its data.
+_NO_CODE = re.compile(
+    r"(?:README|CHANGELOG|CHANGES|HISTORY|NEWS|LICENSE|CONTRIBUTING|AUTHORS)(?:\.\w+)?"
+    r"|docs?/.*\.(?:md|rst|txt|adoc)|\.github/.*|\.git(?:ignore|attributes)|\.editorconfig",
+    re.IGNORECASE | re.DOTALL,
+)
 _LARGEST = 1024 * 1024
 
 
@@ -58,9 +66,17 @@ class Ground:
         configuration: Configuration,
         copy: tuple[str, ...],
         number: int = 0,
+        left: Collection[str] = (),
     ) -> Ground:
-        """Copy the tree as it stands; several copies have several numbers."""
+        """Copy the tree as it stands, but for files and folders that were `left` there by tests.
+
+        Several copies have several numbers.
+        """
         tree = pool.snapshot()
+        if left:
+            folders = tuple(path for path in left if path.endswith("/"))
+            gone = [path for path in pool.repo.listing(tree) if path in left or path.startswith(folders)]
+            tree = pool.write_tree(tree, dict.fromkeys(gone))
         name = f"sequences-{number}"
         where = pool.checkout(name, tree, repo.head().sha, copy_extra=copy)
         return cls(repo, pool, configuration, copy, name, tree, where, _state_of(where))
@@ -158,12 +174,12 @@ def changed_lines(ground: Ground, base: str) -> ChangedLines:
     others: list[str] = []
     for change in changes(repo, base, ground.tree):
         if not change.path.endswith(".py"):
-            if not change.path.endswith(_PROSE) and not change.path.startswith("."):
+            if not _NO_CODE.fullmatch(change.path):
                 others.append(change.path)
             continue
         old = repo.blob(change.old_blob) if change.old_blob else b""
         new = repo.blob(change.blob) if change.blob else b""
-        if not change.blob:
+        if not change.blob or change.status in "RT" or parse(new) is None:
             others.append(change.path)
             continue
         deleted, added = line_changes(old, new)
@@ -171,6 +187,7 @@ def changed_lines(ground: Ground, base: str) -> ChangedLines:
         for statement in found.added:
             kind = at_import if statement.import_time else groups
             kind.setdefault(change.path, []).append(statement.measured_lines)
-        if found.deleted and not found.added:
+        gone = only_deleted(len(old.splitlines()), deleted, added)
+        if any(not gone.isdisjoint(range(one.first_line, one.last_line + 1)) for one in found.deleted):
             others.append(change.path)  # what is gone leaves no line to run
     return ChangedLines(groups, at_import, tuple(others))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_bugsle.flaky.factors import Factor
     from pytest_bugsle.flaky.probing import Prober
     from pytest_bugsle.results import StateDifference
-    from pytest_bugsle.runner.outcome import Ran
+    from pytest_bugsle.runner.outcome import Outcome, Ran
     from pytest_bugsle.runner.sequences import Sequences
 
 SHUFFLES = 8
@@ -70,6 +70,8 @@ class Hunt:
     state: dict[int, list[StateDifference]] = field(default_factory=dict)
     causes: dict[int, Investigation | None] = field(default_factory=dict)
     search_seconds: float = 0.0
+    attempts: list[tuple[int, str, Outcome]] = field(default_factory=list)
+    """Every planned run of a test: its number, how it was run, and what came of it."""
     _segments: list[tuple[int, ...]] = field(default_factory=list)
 
     @property
@@ -150,6 +152,7 @@ class Hunt:
         self._segments.append(segment)
         for place, (number, outcome) in enumerate(zip(segment, ran.outcomes, strict=True)):
             found = verdict(outcome.status)
+            self.attempts.append((number, "hunt", outcome))
             self.known[number].sightings.append((len(self._segments) - 1, place, found))
         return segment
 
@@ -169,7 +172,11 @@ class Hunt:
                 self._run_alone(number)
 
     def _run_alone(self, number: int) -> None:
-        outcomes = [verdict(outcome.status) for outcome in self.prober.run(Probe((number, number))).outcomes]
+        ran = self.prober.run(Probe((number, number)))
+        self.attempts += [
+            (number, mode, one) for mode, one in zip(("alone", "in-process"), ran.outcomes, strict=False)
+        ]
+        outcomes = [verdict(outcome.status) for outcome in ran.outcomes]
         known = self.known[number]
         known.alone = outcomes[0] if outcomes else None
         known.second = outcomes[1] if len(outcomes) > 1 else None

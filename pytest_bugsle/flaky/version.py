@@ -1,16 +1,25 @@
-"""Say which version of the code a session runs.  PYTEST_DONT_REWRITE"""
+"""Say which version of the code a run has, and where its attempts are kept.  PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import platform
+import time
+import uuid
 from typing import TYPE_CHECKING
 
-from pytest_bugsle.store.records import CodeVersion
+from pytest_bugsle.errors import UndecidedError
+from pytest_bugsle.store.place import state_folder
+from pytest_bugsle.store.records import CodeVersion, RunRecord
 
 if TYPE_CHECKING:
-    from pytest_bugsle.git.repository import Repository
+    from collections.abc import Mapping
 
+    from pytest_bugsle.git.repository import Repository
+    from pytest_bugsle.store.history import History
+
+FILE = "history.db"
 _LOCKS = (
     "uv.lock",
     "poetry.lock",
@@ -40,6 +49,14 @@ def code_version(repo: Repository, environment: str) -> tuple[CodeVersion, bool]
     return CodeVersion(tree=tree, dirty=dirty, lock=lock.hexdigest()[:32]), python
 
 
+def untracked(repo: Repository) -> frozenset[str]:
+    """Return what stands in the work tree and is neither tracked nor ignored; a folder of such ends in '/'."""
+    if repo.is_bare:
+        return frozenset()
+    out = repo.run("ls-files", "--others", "--exclude-standard", "--directory", "-z")
+    return frozenset(os.fsdecode(path) for path in out.split(b"\0") if path)
+
+
 def _dirty(repo: Repository) -> tuple[str, bool]:
     """Return a digest of what is not committed ('' where all is), and whether Python is, or may be, among it."""
     out = repo.run("status", "--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames")
@@ -57,3 +74,37 @@ def _dirty(repo: Repository) -> tuple[str, bool]:
         except OSError:
             continue
     return digest.hexdigest()[:32], any(line.endswith((b".py", b"/")) for line in found)
+
+
+def new_run(
+    repo: Repository, version: CodeVersion, environ: Mapping[str, str], *, python: str, mode: str = "suite"
+) -> RunRecord:
+    """Return the record of a run that begins now; `python` is the version of the interpreter."""
+    head = repo.head()
+    return RunRecord(
+        run_id=uuid.uuid4().hex,
+        started=time.time(),
+        commit_sha=head.sha or "",
+        tree=version.tree,
+        dirty=version.dirty,
+        lock=version.lock,
+        branch=head.branch or "",
+        job=environ.get("GITHUB_JOB") or environ.get("CI_JOB_NAME") or "",
+        python=python,
+        platform=platform.platform(),
+        hashseed=environ.get("PYTHONHASHSEED", ""),
+        mode=mode,
+    )
+
+
+def open_kept(repo: Repository, url: str | None) -> History:
+    """Open the history of a repository: at the URL of the settings, else in the state folder."""
+    from pytest_bugsle.store.history import open_history
+
+    folder = state_folder(repo.top, bare=repo.is_bare)
+    local = folder / FILE if folder is not None else None
+    if url is not None:
+        return open_history(url, fallback=local)
+    if local is None:
+        raise UndecidedError("there is no folder that can be written to")
+    return open_history(local)

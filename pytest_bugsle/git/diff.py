@@ -100,6 +100,24 @@ def line_changes(old: bytes, new: bytes) -> tuple[frozenset[int], frozenset[int]
     return frozenset(deleted), frozenset(added)
 
 
+def only_deleted(last: int, deleted: frozenset[int], added: frozenset[int]) -> frozenset[int]:
+    """Give the deleted lines in whose place nothing was added; `last` is the number of the old text's last line."""
+    gone: set[int] = set()
+    here, there = 1, 1
+    while here <= last:
+        block = []
+        while here in deleted:
+            block.append(here)
+            here += 1
+        replaced = there in added
+        while there in added:
+            there += 1
+        if not replaced:
+            gone.update(block)
+        here, there = here + 1, there + 1
+    return frozenset(gone)
+
+
 def _anchors(
     before: list[bytes], low: int, high: int, after: list[bytes], start: int, stop: int
 ) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_bugsle.code.imports import import_roots, module_name, owned_modules
 from pytest_bugsle.code.names import added_names, added_top_level, changed_signatures
 from pytest_bugsle.code.statements import Statement, changed_statements
-from pytest_bugsle.git.diff import changes, line_changes
+from pytest_bugsle.git.diff import changes, line_changes, only_deleted
 from pytest_bugsle.git.merge import merge_file
 from pytest_bugsle.regression.before import Conflict, take_out
 from pytest_bugsle.regression.proof import Added
@@ -72,7 +72,7 @@ class Difference:
                 changed = changed_statements(old, new, deleted, added)
                 found += [("after", file.after_path, statement) for statement in changed.added]
                 if file.before_path is not None:
-                    gone = _only_deleted(old, deleted, added)
+                    gone = only_deleted(len(old.splitlines()), deleted, added)
                     found += [
                         ("before", file.before_path, statement)
                         for statement in changed.deleted
@@ -221,24 +221,6 @@ def _files(edits: Edits, sides: TreeSides, found: Iterable[Change]) -> Iterable[
 
 def _all_lines(source: bytes) -> frozenset[int]:
     return frozenset(range(1, len(source.splitlines()) + 1))
-
-
-def _only_deleted(old: bytes, deleted: frozenset[int], added: frozenset[int]) -> frozenset[int]:
-    """Return the deleted lines in whose place nothing was added."""
-    gone: set[int] = set()
-    here, there, last = 1, 1, len(old.splitlines())
-    while here <= last:
-        block = []
-        while here in deleted:
-            block.append(here)
-            here += 1
-        replaced = there in added
-        while there in added:
-            there += 1
-        if not replaced:
-            gone.update(block)
-        here, there = here + 1, there + 1
-    return frozenset(gone)
 
 
 def _from_top(rootdir: str, path: str) -> str:

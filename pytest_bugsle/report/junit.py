@@ -115,14 +115,16 @@ def _test_case(suite: ElementTree.Element, test: FlakyTest, findings: Sequence[F
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:
         _failure(case, errors)
-    if test.failures:
-        passes = test.failures < test.attempts
+    if not errors and test.categories == ["failing"]:
         message = f"failed in {test.failures} of {test.attempts} runs"
+        ElementTree.SubElement(case, "failure", _attributes(type="failing", message=message))
+    if test.failures or test.in_session:
+        passes = test.failures < test.attempts
+        message = "failed in the session, and " * test.in_session
+        message += f"failed in {test.failures} of {test.attempts} runs"
         words = ", ".join(test.categories) or "unknown"
         element = ElementTree.SubElement(
-            case,
-            "flakyFailure" if passes else "rerunFailure",
-            _attributes(type=words, message=message),
+            case, "flakyFailure" if passes else "rerunFailure", _attributes(type=words, message=message)
         )
         ElementTree.SubElement(element, "stackTrace").text = for_xml(test.why or message)
     out = [_text(finding) for finding in findings if finding.level != "error"]

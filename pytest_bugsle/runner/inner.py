@@ -78,6 +78,7 @@ class _Merged:
     output: str = ""
     problem: str = ""
     dropped: tuple[str, ...] = ()
+    spawned: set[str] = field(default_factory=set)
 
     def goes_on(self) -> bool:
         """Say whether tests are left that another process can run in time."""
@@ -94,6 +95,7 @@ class _Merged:
         self.certified = self.certified or session.certified
         self.collected = self.collected or session.collected
         self.reached.update(session.reached)
+        self.spawned |= session.spawned
         for path, lines in session.reached_import.items():
             self.reached_import[path] = tuple(sorted({*self.reached_import.get(path, ()), *lines}))
         self.code = attempt.code if session.code is None else session.code
@@ -180,6 +182,7 @@ class _Merged:
             seconds=seconds,
             problem=self.problem,
             dropped=self.dropped,
+            spawned=frozenset(self.spawned),
         )
 
 

@@ -107,7 +107,8 @@ class Run:
     """Everything a run found; `wrong_tree` is empty when the tested code surely came from the tree.
 
     `ended` is 'finished', 'timeout', 'died' or 'interrupted'; `problem` is why nothing could be run.
-    `dropped` are options of the suite that no plugin of this interpreter knows.
+    `dropped` are options of the suite that no plugin of this interpreter knows. `spawned` are tests that
+    started processes, in which reach is not measured.
     """
 
     outcomes: Mapping[str, Outcome]
@@ -122,6 +123,7 @@ class Run:
     seconds: float = 0.0
     problem: str = ""
     dropped: tuple[str, ...] = ()
+    spawned: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ _NEUTRAL: dict[str, Any] = {
     "usepdb": False,
     "xmlpath": None,
 }
+_SPAWNS = frozenset(("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"))
 # Plugins that change the order of tests.
 _ORDERING = ("randomly", "random_order")
 # What the user's own arguments may choose among where they say what is collected.
@@ -89,8 +90,11 @@ class Recorder:
         self.reach: measure.Reach | None = None
         self._stack: Any = None
         self.watch()
+        self.running = ""
+        self.spawned: set[str] = set()
         if params["reach"] is not None:
             self.reach = measure.Reach(params)
+            sys.addaudithook(self.see_spawn)
 
     def write(self, kind: str, **record: Any) -> None:
         """Append one record; the file is opened each time, since tests may close any descriptor."""
@@ -120,6 +124,11 @@ class Recorder:
             self._stack = None
         self._stack = _Descriptor(self.params["stack"])
         faulthandler.register(number, file=self._stack, all_threads=False, chain=False)
+
+    def see_spawn(self, event: str, _: Any) -> None:
+        """Note which test starts another process: nothing is measured there."""
+        if event in _SPAWNS and self.running:
+            self.spawned.add(self.running)
 
     # --- options -----------------------------------------------------------------------------------
 
@@ -257,9 +266,11 @@ class Recorder:
             self.write("run", id=item.nodeid)
         if self.reach is not None:
             self.reach.switch(item.nodeid)
+            self.running = item.nodeid
         yield
         if self.reach is not None:
             self.reach.switch("")
+            self.running = ""
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, call: Any) -> Generator[None, Any, None]:
@@ -305,7 +316,8 @@ class Recorder:
         yield
         if self.reach is not None:
             tests, imports = self.reach.finish()
-            self.write("reach", tests=tests, imports=imports, note=self.reach.note)
+            spawned = sorted(self.spawned)
+            self.write("reach", tests=tests, imports=imports, note=self.reach.note, spawned=spawned)
         self.write("certificate", wrong=self.guard.certify())
         self.write("end", code=int(exitstatus))
 

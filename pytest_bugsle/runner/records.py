@@ -35,6 +35,7 @@ class Session:
     reached_import: dict[str, tuple[int, ...]] = field(default_factory=dict)
     reach_note: str | None = None
     dropped: tuple[str, ...] = ()
+    spawned: set[str] = field(default_factory=set)
 
 
 def error_of(record: Mapping[str, Any] | None) -> Error | None:
@@ -102,6 +103,7 @@ def _take(session: Session, record: dict[str, Any], phases: dict[str, dict[str, 
         session.wrong.extend(reason for reason in record["wrong"] if reason not in session.wrong)
     elif kind == "reach":
         session.reach_note = record["note"]
+        session.spawned = set(record["spawned"])
         session.reached = {
             id_: {path: tuple(lines) for path, lines in files.items()}
             for id_, files in record["tests"].items()
