@@ -16,6 +16,7 @@ from pytest_bugsle.errors import BugsleError, UndecidedError
 from pytest_bugsle.flaky import burning, gather, verdict, veto
 from pytest_bugsle.flaky.attempts import stable_id
 from pytest_bugsle.flaky.examining import Examined, examine
+from pytest_bugsle.flaky.explaining import plural
 from pytest_bugsle.flaky.failures import Failure, failures_of
 from pytest_bugsle.flaky.probing import Prober
 from pytest_bugsle.gate import Plan, pool_of
@@ -35,10 +36,24 @@ _BURN_SHARE = 0.25
 """Of the budget, at most, for the burn-in of new and changed tests."""
 SECONDS = 30.0
 """Of the budget, for all failures."""
+_ENOUGH = 60
+"""Straight passes, by the rule of the burn-in (rates.RULE)."""
 _WORTH_TRYING = 2.0
 """Seconds: less is gone before pytest has collected."""
 _LONGEST_PREFIX = 0.3
 """Share of the time that a replay of what ran before may take."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Tried:
+    """Failures that were tried again, and where."""
+
+    examined: list[Examined]
+    ground: gather.Ground
+    asked: Request
+    items: Sequence[Item]
+    numbers: Mapping[str, int]
+    unordered: Sequence[str]
 
 
 class Retrials:
@@ -83,9 +98,11 @@ class Retrials:
         plan, request, recording = self.plan, self.plan.request, self.recording
         assert plan.repo is not None
         changed = gather.changed_tests(plan.repo, base, self._relative(), collected)
-        changed -= {id_ for id_ in changed if recording.burnt(id_, self._version)}
         changed -= {failure.id for failure in failures_of(recording, self._doubles)}
+        burnt = {id_ for id_ in changed if recording.burnt(id_, self._version)}
+        changed -= burnt
         if not changed:
+            self._tell_burned(len(burnt), 0, [_ENOUGH] * len(burnt))
             return {}
         repo, pool = plan.repo, pool_of(plan)
         until = time.monotonic() + seconds
@@ -119,13 +136,19 @@ class Retrials:
                     categories = test.categories or ["non-deterministic"]
                     test = msgspec.structs.replace(test, why=why, interval=(low, high), categories=categories)
                     self._burned.append(test)
-        least = min((one.sampling.trials for one in burned.values() if not one.varies), default=0)
-        if burned:
-            text = f"burn-in: {len(burned)} new or changed tests, {len(found)} of them vary"
-            self._burn_notes.append(
-                f"{text}; the others passed {least} times or more ({sentence(least)})" if least else text
-            )
+        passes = [min(one.sampling.trials, _ENOUGH) for one in burned.values() if not one.varies]
+        self._tell_burned(len(burned) + len(burnt), len(found), [*passes, *[_ENOUGH] * len(burnt)])
         return found
+
+    def _tell_burned(self, tests: int, vary: int, passes: Sequence[int]) -> None:
+        """Say how many tests were burnt in, now or at this version of the code before, and what that would miss."""
+        if not tests:
+            return
+        text = f"burn-in: {plural(tests, 'new or changed test')}, {vary} of them vary"
+        least = min(passes, default=0)
+        if least:
+            text += f"; the others passed {least} times or more ({sentence(least)})"
+        self._burn_notes.append(text)
 
     def _relative(self) -> str:
         """Return pytest's rootdir, seen from the repository's top."""
@@ -171,16 +194,40 @@ class Retrials:
         if seconds < _WORTH_TRYING:
             raise UndecidedError("the budget was used up")
         until = time.monotonic() + seconds
-        pool = pool_of(plan)
+        failures = [_within(failure, seconds) for failure in failures]
+        tried = self._run(failures, until, None)
+        for one in tried.examined:
+            self._keep(one)
+        vetoes = self._vetoes(tried.ground, tried.asked, tried.examined)
+        new = [
+            one.failure
+            for one in tried.examined
+            if one.is_flaky and one.failure.id in vetoes and vetoes[one.failure.id].word == "runs"
+        ]
+        return self._told(tried, vetoes, self._at_base(new, until))
+
+    def _at_base(self, failures: Sequence[Failure], until: float) -> dict[str, Examined]:
+        """Ask the base version about failures that may be new: it is the arbiter, where there is time for it."""
+        base = self.plan.range.base if self.plan.range else None
+        if not failures or base is None or until - time.monotonic() < _WORTH_TRYING:
+            return {}
+        try:
+            tried = self._run(failures, until, base)
+        except BugsleError:
+            return {}  # a test that is new has no base
+        return {one.failure.id: one for one in tried.examined if one.found is not None and one.is_same}
+
+    def _run(self, failures: Sequence[Failure], until: float, commit: str | None) -> _Tried:
+        """Try failures again in a copy of the tree as the session found it, or of a commit."""
+        plan, request = self.plan, self.plan.request
+        assert plan.repo is not None
+        repo, pool, left = plan.repo, pool_of(plan), self._left if commit is None else ()
 
         def lay(number: int) -> gather.Ground:
-            assert plan.repo is not None
-            return gather.Ground.lay(
-                plan.repo, pool, request.configuration, request.settings.copy, number, self._left
-            )
+            copy = request.settings.copy
+            return gather.Ground.lay(repo, pool, request.configuration, copy, number, left, commit)
 
         ground = lay(0)
-        failures = [_within(failure, seconds) for failure in failures]
         files = dict.fromkeys(
             id_.partition("::")[0] for failure in failures for id_ in (*failure.before, failure.id)
         )
@@ -188,19 +235,15 @@ class Retrials:
         if not there:
             raise UndecidedError("their files are not in a clean copy of the tree: git ignores them")
         python = request.python or sys.executable
+        seconds = until - time.monotonic()
         asked = ground.request(python, (*request.args, *there), request.settings.timeout, seconds)
         with Sequences(asked, ground.tidy) as sequences:
             numbers = {stable_id(item.id): item.number for item in reversed(sequences.items)}
-            prober = Prober(sequences, lay)
             alone = [one for one in failures if one.id not in self._doubles]
             shared = [one for one in failures if one.id in self._doubles]
             examined = [Examined(one, None, "several tests share its id") for one in shared]
-            examined += examine(alone, prober, numbers, until, request.say)
-            items, unordered = sequences.items, sequences.unordered
-        for one in examined:
-            self._keep(one)
-        vetoes = self._vetoes(ground, asked, examined)
-        return self._told(examined, vetoes, items, numbers, unordered)
+            examined += examine(alone, Prober(sequences, lay), numbers, until, request.say)
+            return _Tried(examined, ground, asked, sequences.items, numbers, sequences.unordered)
 
     def _vetoes(
         self, ground: gather.Ground, asked: Request, examined: Sequence[Examined]
@@ -247,25 +290,22 @@ class Retrials:
 
     def _told(
         self,
-        examined: Sequence[Examined],
+        tried: _Tried,
         vetoes: Mapping[str, veto.Veto],
-        items: Sequence[Item],
-        numbers: Mapping[str, int],
-        unordered: Sequence[str],
+        at_base: Mapping[str, Examined],
     ) -> tuple[list[FlakyTest], list[Finding]]:
         """Return each examined failure as a result, and a finding for each that varies."""
         request = self.plan.request
-        rootdir = os.path.relpath(
-            request.configuration.rootdir, self.plan.repo.top if self.plan.repo else "."
-        )
-        top = "" if rootdir == "." else rootdir.replace(os.sep, "/") + "/"
         tests: list[FlakyTest] = []
         findings: list[Finding] = []
-        for one in examined:
+        for one in tried.examined:
             said = vetoes.get(one.failure.id)
             why = "; ".join(part for part in (one.sentence, said.sentence if said else "") if part)
             if not one.is_same:
                 why += "; in a clean copy of the tree it fails with another error: is a file missing there?"
+            before = at_base.get(one.failure.id)
+            if before is not None:
+                why += f"; at the base {before.sentence}"
             if one.found is None:
                 tests.append(
                     FlakyTest(
@@ -280,7 +320,12 @@ class Retrials:
                 )
                 continue
             test = verdict.result_of(
-                items, numbers[stable_id(one.failure.id)], one.outcomes, one.found, unordered, top
+                tried.items,
+                tried.numbers[stable_id(one.failure.id)],
+                one.outcomes,
+                one.found,
+                tried.unordered,
+                self._top(),
             )
             if one.is_flaky and test.categories in ([], ["failing"]):
                 test = msgspec.structs.replace(test, categories=["non-deterministic"])
@@ -288,7 +333,10 @@ class Retrials:
                 why = f"another attempt of it passed in this run; {why}"
             test = msgspec.structs.replace(test, id=one.failure.id, why=why, in_session=True)
             tests.append(test)
-            findings += verdict.session_finding(test, one, said, request.settings.rules, ci=request.ci)
+            old = before is not None and before.fails and not before.failure.is_cut
+            findings += verdict.session_finding(
+                test, one, None if old else said, request.settings.rules, ci=request.ci
+            )
         return tests, findings
 
     def _keep(self, one: Examined) -> None:

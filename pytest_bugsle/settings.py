@@ -137,6 +137,7 @@ _FROM_ENVIRONMENT = (
     "strict",
     "store",
     "examine",
+    "burn_in",
 )
 
 

@@ -15,9 +15,10 @@ import msgspec
 from pytest_bugsle.findings import make_finding
 from pytest_bugsle.flaky.failures import failures_of
 from pytest_bugsle.flaky.recording import Recording
-from pytest_bugsle.flaky.version import code_version, new_run, open_kept, untracked
+from pytest_bugsle.flaky.version import code_version, new_run, open_kept
 from pytest_bugsle.gate import Plan, verdict_of
 from pytest_bugsle.git.diff import changes
+from pytest_bugsle.git.dirty import untracked
 from pytest_bugsle.results import FlakyTest, Result
 from pytest_bugsle.runner import facts
 from pytest_bugsle.store.records import CodeVersion

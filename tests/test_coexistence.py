@@ -143,6 +143,8 @@ def test_switched_on_without_a_fix_no_proof_is_loaded(repo: Repo, tmp_path: Path
     other = Repo(tmp_path / "project")
     other.write({"spy.py": SPY, "tests/test_it.py": "def test_it():\n    pass\n"})
     other.commit("feat: a test")
-    loaded = _loaded(other.top, "--bugsle")
+    other.write({"notes.txt": "x"})
+    other.commit("docs: notes")
+    loaded = _loaded(other.top, "--bugsle", "--bugsle-range=HEAD~1..HEAD")
     assert "pytest_bugsle.gate" in loaded
     assert not {name for name in loaded if name.startswith(("coverage", "pytest_bugsle.runner.inner"))}

@@ -65,11 +65,11 @@ def _facts(repo: Repo) -> dict[str, object]:
     """Say all of a repository that must not change: git's files, the status, and all files with their times."""
     return {
         **state_of(repo),
-        "status": repo.git("--no-optional-locks", "status", "--porcelain", "--ignored"),
+        "status": repo.git("--no-optional-locks", "status", "--porcelain", "--ignored", "--", ":!.bugsle"),
         "files": {
             path.relative_to(repo.top).as_posix(): (path.stat().st_mtime_ns, path.stat().st_mode)
             for path in repo.top.rglob("*")
-            if ".git" not in path.parts
+            if not {".git", ".bugsle"} & set(path.parts)  # the second is where the history is kept
         },
     }
 

@@ -220,7 +220,8 @@ class Place:
         gate = self.folder / "gate"
         gate.touch()
         report = self.folder / f"report-{self.number}.json"
-        process, mark = self.start(_reporting(command, report), KILL_TEST_GATE=str(gate))
+        # Without the burn-in of the guard, which would run it before the proof does.
+        process, mark = self.start(_reporting(command, report), KILL_TEST_GATE=str(gate), BUGSLE_BURN_IN="0")
         try:
             assert wait_until(lambda: "sleep 60 " in alive(mark).values()), alive(mark)
             yield Held(process, mark, report, gate)

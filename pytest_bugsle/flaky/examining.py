@@ -37,6 +37,11 @@ class Examined:
         return self.failure.passed_too or "passed" in self.outcomes
 
     @property
+    def fails(self) -> bool:
+        """Say whether any of the planned runs failed."""
+        return "failed" in self.outcomes
+
+    @property
     def is_same(self) -> bool:
         """Say whether the error in the clean copy is the session's."""
         errors = self.found.errors - {""} if self.found else set()  # '' is a pass

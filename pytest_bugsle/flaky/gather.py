@@ -67,12 +67,13 @@ class Ground:
         copy: tuple[str, ...],
         number: int = 0,
         left: Collection[str] = (),
+        commit: str | None = None,
     ) -> Ground:
         """Copy the tree as it stands, but for files and folders that were `left` there by tests.
 
-        Several copies have several numbers.
+        Several copies have several numbers. With a `commit`, its tree is copied.
         """
-        tree = pool.snapshot()
+        tree = pool.snapshot() if commit is None else repo.tree_of(commit)
         if left:
             folders = tuple(path for path in left if path.endswith("/"))
             gone = [path for path in pool.repo.listing(tree) if path in left or path.startswith(folders)]

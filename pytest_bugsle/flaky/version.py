@@ -10,6 +10,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from pytest_bugsle.errors import UndecidedError
+from pytest_bugsle.git.dirty import uncommitted
 from pytest_bugsle.store.place import state_folder
 from pytest_bugsle.store.records import CodeVersion, RunRecord
 
@@ -29,8 +30,7 @@ _LOCKS = (
     "requirements.txt",
     "conda-lock.yml",
 )
-_COMPILED = (b"__pycache__/", b".pytest_cache/", b".pyc")
-_LARGEST = 1024 * 1024
+_COMPILED = ("__pycache__/", ".pytest_cache/", ".pyc")
 
 
 def code_version(repo: Repository, environment: str) -> tuple[CodeVersion, bool]:
@@ -49,31 +49,15 @@ def code_version(repo: Repository, environment: str) -> tuple[CodeVersion, bool]
     return CodeVersion(tree=tree, dirty=dirty, lock=lock.hexdigest()[:32]), python
 
 
-def untracked(repo: Repository) -> frozenset[str]:
-    """Return what stands in the work tree and is neither tracked nor ignored; a folder of such ends in '/'."""
-    if repo.is_bare:
-        return frozenset()
-    out = repo.run("ls-files", "--others", "--exclude-standard", "--directory", "-z")
-    return frozenset(os.fsdecode(path) for path in out.split(b"\0") if path)
-
-
 def _dirty(repo: Repository) -> tuple[str, bool]:
     """Return a digest of what is not committed ('' where all is), and whether Python is, or may be, among it."""
-    out = repo.run("status", "--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames")
-    found = [line for line in out.split(b"\0") if line]
-    found = [line for line in found if not line.endswith(_COMPILED)]
+    found = {path: digest for path, digest in uncommitted(repo).items() if not path.endswith(_COMPILED)}
     if not found:
         return "", False
     digest = hashlib.sha256()
-    for line in sorted(found):
-        path = repo.top / os.fsdecode(line[3:])
-        digest.update(line + b"\0")
-        try:
-            if path.is_file() and not path.is_symlink() and path.stat().st_size <= _LARGEST:
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
-        except OSError:
-            continue
-    return digest.hexdigest()[:32], any(line.endswith((b".py", b"/")) for line in found)
+    for path, content in found.items():
+        digest.update(os.fsencode(path) + b"\0" + content.encode() + b"\0")
+    return digest.hexdigest()[:32], any(path.endswith((".py", "/")) for path in found)
 
 
 def new_run(
