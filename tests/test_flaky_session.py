@@ -629,6 +629,15 @@ def test_a_failure_that_runs_changed_lines_is_never_excused(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_the_base_version_is_the_arbiter(tmp_path: Path) -> None:
+    """A test that flickers at the base as it does here is flaky, and not newly so."""
+    source = FLICKERS.replace('nth("it") > 1', 'nth("it") % 3 != 1')
+    said = changed(tmp_path, {"src/pkg/a.py": START["src/pkg/a.py"].replace("1", "2", 1)}, source=source)
+    assert (said.code, said.rules()) == (1, ["BUG201"])
+    assert "it runs 1 of 1 changed statements; at the base alone it failed" in section(said)
+
+
+@pytest.mark.slow
 def test_a_failure_that_runs_none_of_the_change_says_so(tmp_path: Path) -> None:
     """In the same file as in another."""
     text = START["src/pkg/a.py"][::-1].replace("1", "2", 1)[::-1]
