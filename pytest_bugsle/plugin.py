@@ -196,10 +196,10 @@ class Controller(_Collecting):
 
         try:
             self._plan = gate.prepare(self.facts.request(self._config))
+            self._watch = self.facts.watch(self._config, self._plan)
         except UsageError as error:
             raise pytest.UsageError(str(error)) from error
         self.linked = self._plan.links_by_test(self._config.rootpath)
-        self._watch = self.facts.watch(self._config, self._plan)
         notes = [*([self.facts.note] if self._plan.has_work else []), self._watch.note]
         self._config.pluginmanager.register(Observer(*notes), OBSERVER)
 

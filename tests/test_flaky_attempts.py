@@ -301,13 +301,13 @@ DIFFERENT = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), SAME)
+@pytest.mark.parametrize(("one", "other"), SAME, ids=range(len(SAME)))
 def test_what_changes_from_run_to_run_is_no_part_of_a_fingerprint(one: str, other: str) -> None:
     """Numbers, addresses, uuids, folders, the module of a type, and further lines."""
     assert fingerprint(one, "t.py") == fingerprint(other, "t.py") != ""
 
 
-@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+@pytest.mark.parametrize(("one", "other"), DIFFERENT, ids=range(len(DIFFERENT)))
 def test_another_error_has_another_fingerprint(one: str, other: str) -> None:
     """Another type, another text, another file; and no error has none."""
     assert fingerprint(one, "t.py") != fingerprint(other, "t.py")

@@ -745,7 +745,9 @@ def test_a_test_that_passes_for_want_of_a_file_blocks(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_test_that_is_not_in_the_copy_costs_the_others_nothing(tmp_path: Path) -> None:
     """A file that no copy has: its test is not tried, which is said; the others are."""
-    trapped = Trapped(tmp_path / "project", {"it": FAILS_FIRST}, start={".gitignore": ".cache\n"})
+    trapped = Trapped(
+        tmp_path / "project", {"it": FAILS_FIRST}, start={".gitignore": ".cache\n__pycache__/\n"}
+    )
     trapped.repo.write({"tests/.cache/test_local.py": "def test_here():\n    assert not 'right'\n"})
     said = trapped.run("tests/test_it.py", "tests/.cache/test_local.py")
     assert (said.code, counts(said)) == (1, {"flaky": 1, "failed": 1, "passed": 1})

@@ -29,6 +29,8 @@ def dirty(sandbox: Sandbox) -> dict[str, str]:
 def test_a_clean_tree_has_nothing_uncommitted(sandbox: Sandbox) -> None:
     """Ignored files do not count."""
     (sandbox.top / "x.log").write_text("x")
+    sandbox.write({".bugsle/.gitignore": "*\n", ".bugsle/history.db": "x", "logs/x.log": "x"})
+    (sandbox.top / "empty").mkdir()
     assert dirty(sandbox) == {}
 
 

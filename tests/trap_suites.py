@@ -405,6 +405,7 @@ class Trapped:
         self.place = top.parent / "place"
         self.place.mkdir()
         tests = {f"tests/test_{name}.py": source for name, source in sources.items()}
+        tests[".gitignore"] = "__pycache__/\n"
         self.repo = Repo(
             top, configuration=configuration, start={"src/pkg/keeping.py": _KEEPING, **tests, **(start or {})}
         )

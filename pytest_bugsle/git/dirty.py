@@ -20,6 +20,7 @@ _ENTRY = re.compile(
     rb"  ctime: \d+:\d+\n  mtime: (\d+):(\d+)\n  dev:[^\n]*\n  uid:[^\n]*\n  size: (\d+)\tflags: [0-9a-f]+\n"
 )
 _QUIET = ("-c", "core.fsmonitor=false")
+_OURS = ".bugsle/"  # whose own .gitignore hides all of it, which git sees only once it looks inside
 _LARGEST = 1024 * 1024
 
 
@@ -27,8 +28,9 @@ def untracked(repo: Repository) -> frozenset[str]:
     """Return what stands in the work tree and is neither tracked nor ignored; a folder of such ends in '/'."""
     if repo.is_bare:
         return frozenset()
-    out = repo.run(*_QUIET, "ls-files", "--others", "--exclude-standard", "--directory", "-z")
-    return frozenset(os.fsdecode(path) for path in out.split(b"\0") if path)
+    words = ("--others", "--exclude-standard", "--directory", "--no-empty-directory", "-z")
+    found = {os.fsdecode(path) for path in repo.run(*_QUIET, "ls-files", *words).split(b"\0") if path}
+    return frozenset(found - {_OURS})
 
 
 def uncommitted(repo: Repository) -> dict[str, str]:

@@ -110,6 +110,7 @@ class Sequences:
             if [item.nodeid for item in self.items] == [id_ for id_, _ in self.sequence]:
                 self.recorder.write("plain")
             session.items = self.line_up(self.numbers(self.sequence))
+            reseed()  # a plugin may have seeded them while it collected
             self.enter(self.params["world"])
             return None
         if session.config.option.collectonly:

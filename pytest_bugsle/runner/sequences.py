@@ -243,7 +243,7 @@ class Sequences:
             item = self.items[number]
             twins = [other.number for other in self.items if other.id == item.id]
             sequence.append((item.id, twins.index(number)))
-        request = replace(self.request, tree=where, sequence=tuple(sequence))
+        request = replace(self.request, tree=where, sequence=tuple(sequence), world=world)
         fewer = replace(request, args=_without(request.args, self._targets))
         ids = tuple(id_ for id_, _ in sequence)
         files = tuple(Selector(path) for path in dict.fromkeys(self.items[n].path for n in tests))
