@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.findings import make_finding
 from pytest_bugsle.stats.sequential import SequentialTest
-from pytest_bugsle.store.place import let_through, write_whole
+from pytest_bugsle.store.place import refuse_links, write_committed
 from pytest_bugsle.store.records import FIRST_MODE, NEITHER, PASSING, escaped, unescaped
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def place(top: Path) -> Path:
 
 def read(path: Path) -> tuple[Entry, ...]:
     """Read a quarantine, by id; nothing where there is no file. UsageError says what is wrong, and where."""
-    _refuse_links(path)
+    refuse_links(path)
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -104,25 +104,7 @@ def read(path: Path) -> tuple[Entry, ...]:
 
 def write(path: Path, entries: Iterable[Entry]) -> None:
     """Write a quarantine, whole or not at all, and let git see it. UsageError where it cannot be."""
-    _refuse_links(path)
-    try:
-        path.parent.mkdir(exist_ok=True)
-        write_whole(path, text(entries).encode())
-        let_through(path.parent, (NAME,))
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror}", hint="make the folder writable"
-        ) from error
-
-
-def _refuse_links(path: Path) -> None:
-    for each in (path.parent, path):
-        if each.is_symlink():
-            raise UsageError(
-                f"{each} is a symbolic link",
-                why="a checkout may contain anything, and nothing is written where a link of its leads.",
-                hint=f"put a real {'folder' if each is path.parent else 'file'} there, or delete the link",
-            )
+    write_committed(path, text(entries).encode())
 
 
 def text(entries: Iterable[Entry]) -> str:

@@ -210,29 +210,14 @@ def _attempt(
 ) -> tuple[records.Session, _Attempt]:
     """Run one process over what is left."""
     files = stage.prepare(skip=merged.outcomes, dead_files=merged.dead_files)
-    env = environment.inner_environment(
-        os.environ,
-        python=request.python,
-        tree=stage.tree,
-        user_top=request.user_top,
-        first=[stage.site, *(stage.tree / root for root in request.import_roots if stage.guard)],
-        temporary=temporary,
+    spec = stage.task(
+        files,
+        temporary,
+        timeout=request.timeout,
+        idle_timeout=max(request.timeout, _IDLE),
+        deadline=max(0.1, merged.until - time.monotonic()),
     )
-    spec = {
-        "command": stage.command(files),
-        "cwd": str(stage.tree / request.rootdir),
-        "output": str(stage.output),
-        "records": str(stage.records),
-        "result": str(stage.result),
-        "stack": str(stage.stack),
-        "temporary": temporary,
-        "folder": str(stage.folder),
-        "signal": staging.stack_signal(),
-        "timeout": request.timeout,
-        "idle_timeout": max(request.timeout, _IDLE),
-        "deadline": max(0.1, merged.until - time.monotonic()),
-    }
-    ended, code = _keep(spec, stage, env)
+    ended, code = _keep(spec, stage, stage.environment(temporary))
     check_room(stage)
     session = records.read(stage.records.read_bytes() if stage.records.exists() else b"")
     stack = stage.stack.read_bytes().decode("utf-8", "replace") if stage.stack.exists() else ""

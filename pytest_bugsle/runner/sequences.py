@@ -385,30 +385,15 @@ def _keep(
     stage: staging.Stage, request: Request, temporary: str, until: float, environ: dict[str, str]
 ) -> Kept:
     files = stage.prepare(skip=(), dead_files=())
-    env = environment.inner_environment(
-        os.environ,
-        python=request.python,
-        tree=stage.tree,
-        user_top=request.user_top,
-        first=[stage.site, *(stage.tree / root for root in request.import_roots)],
-        temporary=temporary,
-    )
     left = max(0.1, until - time.monotonic())
-    spec: dict[str, object] = {
-        "command": stage.command(files),
-        "cwd": str(stage.tree / request.rootdir),
-        "output": str(stage.output),
-        "records": str(stage.records),
-        "result": str(stage.result),
-        "stack": str(stage.stack),
-        "temporary": temporary,
-        "folder": str(stage.folder),
-        "signal": staging.stack_signal(),
-        "timeout": request.timeout if request.sequence is not None else left,
-        "idle_timeout": left,
-        "deadline": left,
-    }
-    return Kept(spec, stage, env | environ)
+    spec = stage.task(
+        files,
+        temporary,
+        timeout=request.timeout if request.sequence is not None else left,
+        idle_timeout=left,
+        deadline=left,
+    )
+    return Kept(spec, stage, stage.environment(temporary) | environ)
 
 
 def _one(

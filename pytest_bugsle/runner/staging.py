@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pytest_bugsle.errors import UsageError
+from pytest_bugsle.runner.environment import inner_environment
 from pytest_bugsle.runner.outcome import Request
 
 _STANDALONE = ("faults.py", "guard.py", "measure.py", "recorder.py", "stubs.py")
@@ -144,6 +145,33 @@ class Stage:
             *request.args,
             *targets,
         ]
+
+    def environment(self, temporary: str) -> dict[str, str]:
+        """Return the environment of the inner pytest; `temporary` is the folder of its `tmp_path`s."""
+        request = self.request
+        return inner_environment(
+            os.environ,
+            python=request.python,
+            tree=self.tree,
+            user_top=request.user_top,
+            first=[self.site, *(self.tree / root for root in request.import_roots if self.guard)],
+            temporary=temporary,
+        )
+
+    def task(self, files: Iterable[str], temporary: str, **limits: float) -> dict[str, object]:
+        """Return what the keeper is to run (see keeper.py), within `timeout`, `idle_timeout` and `deadline`."""
+        return {
+            "command": self.command(files),
+            "cwd": str(self.tree / self.request.rootdir),
+            "output": str(self.output),
+            "records": str(self.records),
+            "result": str(self.result),
+            "stack": str(self.stack),
+            "temporary": temporary,
+            "folder": str(self.folder),
+            "signal": stack_signal(),
+            **limits,
+        }
 
     def _has_cache(self, inifile: Path) -> bool:
         """Say whether pytest's cache is on: where it is off, its option is unknown, and strict suites fail for that."""

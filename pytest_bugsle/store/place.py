@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_bugsle.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -67,6 +69,38 @@ def let_through(folder: Path, names: Iterable[str]) -> None:
     """Make git see these files of the folder, and the `.gitignore` that says so."""
     ignore = folder / ".gitignore"
     add_lines(ignore, [f"!{name}" for name in (*names, ignore.name)], start=_EVERYTHING)
+
+
+def refuse_links(path: Path) -> None:
+    """Raise UsageError where a file that is to be committed, or its folder, is a link."""
+    for each in (path.parent, path):
+        if each.is_symlink():
+            raise UsageError(
+                f"{each} is a symbolic link",
+                why="a checkout may contain anything, and nothing is written where a link of its leads.",
+                hint=f"put a real {'folder' if each is path.parent else 'file'} there, or delete the link",
+            )
+
+
+def write_committed(path: Path, content: bytes, *, union: bool = False) -> None:
+    """Write a file of ours that is committed, whole or not at all, and let git see it; UsageError where it cannot be.
+
+    `union`: git is to merge it line by line.
+    """
+    refuse_links(path)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_whole(path, content)
+        seen = [path.name]
+        if union:
+            attributes = path.with_name(".gitattributes")
+            add_lines(attributes, [f"{path.name} merge=union"])
+            seen.append(attributes.name)
+        let_through(path.parent, seen)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", hint="make the folder writable"
+        ) from error
 
 
 def add_lines(path: Path, lines: Iterable[str], *, start: bytes = b"") -> None:

@@ -22,7 +22,7 @@ import msgspec
 
 from pytest_bugsle.code.editing.inverses import Inverse
 from pytest_bugsle.errors import UsageError
-from pytest_bugsle.store.place import add_lines, let_through, write_whole
+from pytest_bugsle.store.place import refuse_links, write_committed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,7 +98,7 @@ def place(top: Path) -> Path:
 
 def read(path: Path) -> Ledger | None:
     """Read a ledger; None where there is no file. UsageError says what is wrong with it, and where."""
-    _refuse_links(path)
+    refuse_links(path)
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -117,27 +117,7 @@ def read(path: Path) -> Ledger | None:
 
 def write(path: Path, ledger: Ledger) -> None:
     """Write a ledger, whole or not at all, and let git see it and merge it. UsageError where it cannot be."""
-    _refuse_links(path)
-    try:
-        path.parent.mkdir(exist_ok=True)
-        write_whole(path, text(ledger).encode())
-        attributes = path.with_name(".gitattributes")
-        add_lines(attributes, [f"{_NAME} merge=union"])
-        let_through(path.parent, (_NAME, attributes.name))
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror}", hint="make the folder writable"
-        ) from error
-
-
-def _refuse_links(path: Path) -> None:
-    for each in (path.parent, path):
-        if each.is_symlink():
-            raise UsageError(
-                f"{each} is a symbolic link",
-                why="a checkout may contain anything, and nothing is written where a link of its leads.",
-                hint=f"put a real {'folder' if each is path.parent else 'file'} there, or delete the link",
-            )
+    write_committed(path, text(ledger).encode(), union=True)
 
 
 def text(ledger: Ledger) -> str:
