@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import structs
 
 from pytest_bugsle import gate, guarding
 from pytest_bugsle.errors import ProgramError, UndecidedError, UsageError
@@ -172,7 +173,7 @@ def prepare(wanted: Wanted) -> Audit:
         proof="fix",
         rules={"BUG109": "error", **settings.rules},
     )
-    request = replace(wanted.request, settings=settings, what_else=True)
+    request = structs.replace(wanted.request, settings=settings, what_else=True)
     found = Audit(wanted, gate.Plan(request, time.monotonic()))
     try:
         _prepare(found)
@@ -352,7 +353,7 @@ def _shown(found: Audit) -> Result:
     if refused:
         plan.notes.append(f"{refused} results could not be kept: they are judged again next time")
     plan.notes += found.remarks()
-    plan.request = replace(plan.request, change_finding=levelled)
+    plan.request = structs.replace(plan.request, change_finding=levelled)
     result = result_of(plan, found.results(), found.timings())
     assert plan.range is not None
     releases = read_releases(found.repo, plan.range.head, plan.range.base)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
@@ -17,8 +16,7 @@ Level = Literal["error", "warning", "info", "off"]
 Verdict = Literal["pass", "fail", "undecided"]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """A thing the gate can say: a stable code, a name, a default level, and its page."""
 
     code: str

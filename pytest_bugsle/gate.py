@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -45,8 +44,7 @@ def _silent(text: str) -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What a plugin or a command asks of the gate; everything that a judge may need comes in here."""
 
     start: Path
@@ -83,19 +81,17 @@ class Request:
         return self.settings.proof_choice(ci=self.ci)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What the surrounding pytest session showed: test ids, their outcomes, and whether it was a part."""
 
     collected: frozenset[str]
     outcomes: Mapping[str, str]
     partial: bool
-    distrusted: Mapping[str, str] = field(default_factory=dict)
+    distrusted: Mapping[str, str] = {}
     """Tests that are no guards, whatever they do in a proof, and why: they are flaky."""
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(msgspec.Struct):
     """What is to be judged, with all that must outlive the tests of a session."""
 
     request: Request
@@ -108,7 +104,7 @@ class Plan:
     commits: Sequence[Commit] = ()
     trouble: BugsleError | None = None
     pool: Pool | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = []
     spent: float = 0.0
 
     def __enter__(self) -> Self:
@@ -124,6 +120,11 @@ class Plan:
         if self.pool is not None:
             self.pool.close()
             self.pool = None
+        if self.repo is not None:
+            self.repo.close()
+
+    def rest(self) -> None:
+        """Let no process of ours stand beside the tests of a session; git is asked again by a new one."""
         if self.repo is not None:
             self.repo.close()
 
@@ -323,7 +324,7 @@ def result_of(plan: Plan, results: list[FixResult], timings: Timings) -> Result:
     results, findings, used = regression_verdict.findings_of(results, grants, policy)
     if request.leads_only:
         findings = [finding for finding in findings if finding.rule == "BUG105"]
-    if request.what_else:
+    if request.what_else and results:
         from pytest_bugsle.regression.elsewhere import what_else
 
         for fix in results:

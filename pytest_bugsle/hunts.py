@@ -19,7 +19,7 @@ from pytest_bugsle.flaky.factors import standard_factors
 from pytest_bugsle.flaky.gather import Ground
 from pytest_bugsle.flaky.hunting import Hunt
 from pytest_bugsle.flaky.probing import Prober
-from pytest_bugsle.flaky.version import code_version, new_run, open_kept
+from pytest_bugsle.flaky.version import new_run, open_kept, standing
 from pytest_bugsle.gate import Request, verdict_of
 from pytest_bugsle.git.pool import Pool
 from pytest_bugsle.git.repository import Repository
@@ -191,8 +191,8 @@ def _keep(looking: Hunt, repo: Repository, request: Request, python: str) -> lis
     """Keep the planned runs in the history; return notes."""
     facts = interpreter_facts(python)
     try:
-        version, _ = code_version(repo, facts.digest)
-        run = new_run(repo, version, request.environ, python=facts.version, mode="hunt")
+        stands = standing(repo, facts.digest)
+        run = new_run(stands, request.environ, python=facts.version, mode="hunt")
         with open_kept(repo, request.settings.store) as history:
             history.begin(run)
             history.add(

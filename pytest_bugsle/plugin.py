@@ -149,6 +149,16 @@ class Observer:
         self._notes = notes
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Hand the report to the proofs if there will be any, and to the history, which may excuse it."""
+        for note in self._notes:
+            note(report)
+
+
+class Excusing(Observer):
+    """An observer in a session with tests in quarantine."""
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """Call a failure that the quarantine excuses by its name."""
         if not hasattr(report, "wasxfail"):
@@ -156,12 +166,6 @@ class Observer:
         from pytest_bugsle.flaky.excusing import status
 
         return status(report)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Hand the report to the proofs if there will be any, and to the history, which may excuse it."""
-        for note in self._notes:
-            note(report)
 
 
 class Controller(_Collecting):
@@ -200,8 +204,10 @@ class Controller(_Collecting):
         except UsageError as error:
             raise pytest.UsageError(str(error)) from error
         self.linked = self._plan.links_by_test(self._config.rootpath)
-        notes = [*([self.facts.note] if self._plan.has_work else []), self._watch.note]
-        self._config.pluginmanager.register(Observer(*notes), OBSERVER)
+        notes = [*([self.facts.note] if self._plan.has_work else []), *self._watch.observers()]
+        observer = Excusing(*notes) if self._watch.excuses else Observer(*notes)
+        self._config.pluginmanager.register(observer, OBSERVER)
+        self._plan.rest()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -247,7 +253,7 @@ class Controller(_Collecting):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _judge(self) -> Result | None:
-        import dataclasses
+        from msgspec import structs
 
         from pytest_bugsle import gate
 
@@ -258,7 +264,7 @@ class Controller(_Collecting):
             assert self._watch is not None
             seen = self.facts.seen()
             distrusted = self._watch.distrusted(seen.collected)
-            result = gate.finish(self._plan, dataclasses.replace(seen, distrusted=distrusted))
+            result = gate.finish(self._plan, structs.replace(seen, distrusted=distrusted))
             return self._watch.judge(result, seen.collected, partial=seen.partial)
         except KeyboardInterrupt:
             self._trouble = "interrupted: nothing was judged"

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import structs
 
 from pytest_bugsle.errors import BugsleError, UndecidedError
 from pytest_bugsle.flaky import burning, gather, verdict, veto
@@ -357,4 +358,4 @@ def _within(failure: Failure, seconds: float) -> Failure:
     """Return the failure without what ran before it where replaying that would take most of the time."""
     if failure.seconds_before <= _LONGEST_PREFIX * seconds:
         return failure
-    return dataclasses.replace(failure, before=(), is_cut=True)
+    return structs.replace(failure, before=(), is_cut=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pytest_bugsle.errors import UndecidedError, UsageError
 from pytest_bugsle.git.log import Commit, read_log
@@ -125,8 +126,7 @@ def touches_source(surveyor: Surveyor, commits: Sequence[Commit]) -> bool:
     return any(surveyor.ground(commit.tree).source(commit.changes) for commit in commits)
 
 
-@dataclass(frozen=True, slots=True)
-class Refs:
+class Refs(msgspec.Struct, frozen=True):
     """What `history.ranges` asks of a repository."""
 
     repo: Repository

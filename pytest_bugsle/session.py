@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from pytest_bugsle import gate, settings, trust
@@ -22,14 +22,13 @@ if TYPE_CHECKING:
     from pytest_bugsle.results import Result
 
 
-@dataclass(slots=True)
-class SessionFacts:
+class SessionFacts(msgspec.Struct):
     """Policy and observations of one session; mutable, since a session goes on."""
 
     settings: settings.Settings
     reports: tuple[writer.Target, ...]
-    collected: set[str] = field(default_factory=set)
-    outcomes: dict[str, str] = field(default_factory=dict)
+    collected: set[str] = set()
+    outcomes: dict[str, str] = {}
     deselected: int = 0
     narrowed: bool = False
     always_deselects: bool = False

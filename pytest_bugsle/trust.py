@@ -6,25 +6,23 @@ own: nothing in the user's session is run twice, so that no fixture, plugin or w
 
 from __future__ import annotations
 
-import dataclasses
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pytest_bugsle.findings import make_finding
-from pytest_bugsle.flaky.failures import failures_of
 from pytest_bugsle.flaky.recording import Recording
-from pytest_bugsle.flaky.version import code_version, new_run, open_kept
+from pytest_bugsle.flaky.version import journals_of, new_run, open_kept, standing
 from pytest_bugsle.gate import Plan, verdict_of
-from pytest_bugsle.git.diff import changes
 from pytest_bugsle.git.dirty import untracked
 from pytest_bugsle.results import FlakyTest, Result
 from pytest_bugsle.runner import facts
 from pytest_bugsle.store.records import CodeVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pytest
 
@@ -51,28 +49,36 @@ class Watch:
         if plan.repo is None:
             return
         here = facts.collect()  # a session proves with the interpreter that runs it
-        version, self._touched = code_version(plan.repo, here["digest"])
-        self._version = version
-        self._before = untracked(plan.repo)
-        run = dataclasses.replace(
-            new_run(plan.repo, version, request.environ, python=here["version"]),
+        stands = standing(plan.repo, here["digest"])
+        self._version, self._touched, self._before = stands.version, stands.python, stands.untracked
+        run = msgspec.structs.replace(
+            new_run(stands, request.environ, python=here["version"]),
             base=(plan.range.base if plan.range else "") or "",
             pytest=pytest_version,
             workers=workers,
         )
         repo, url = plan.repo, request.settings.store
-        self._recording = Recording(run, lambda: open_kept(repo, url), str(repo.top))
+        self._recording = Recording(
+            run, lambda: open_kept(repo, url), str(repo.top), journals=journals_of(repo)
+        )
         if (plan.repo.top / ".bugsle" / "quarantine.toml").is_file() and not plan.repo.is_bare:
             from pytest_bugsle.flaky.excusing import Quarantine
 
             self._quarantine = Quarantine(plan.repo.top, request.today, self._recording.key)
 
-    def note(self, report: pytest.TestReport) -> None:
-        """Take one report in."""
+    def observers(self) -> list[Callable[[pytest.TestReport], None]]:
+        """Return who is to be told of each report."""
+        found: list[Callable[[pytest.TestReport], None]] = []
         if self._recording is not None:
-            self._recording.note(report)
+            found.append(self._recording.note)
         if self._quarantine is not None and self.plan.repo is not None:
-            self._quarantine.excuse(report, str(self.plan.repo.top))
+            found.append(partial(self._quarantine.excuse, top=str(self.plan.repo.top)))
+        return found
+
+    @property
+    def excuses(self) -> bool:
+        """Say whether any test is in quarantine."""
+        return self._quarantine is not None
 
     def close(self, collected: int) -> None:
         """Write what is left."""
@@ -90,11 +96,12 @@ class Watch:
         if recording is None:
             return {}
         recording.end_tests()
-        found = {
-            failure.id: "it passed and failed in this session"
-            for failure in failures_of(recording, self.doubles)
-            if failure.passed_too
-        }
+        found: dict[str, str] = {}
+        if recording.failed:
+            from pytest_bugsle.flaky.failures import failures_of
+
+            failed = failures_of(recording, self.doubles)
+            found = {one.id: "it passed and failed in this session" for one in failed if one.passed_too}
         found |= self._known(collected)
         if not recording.is_disaster and self._may_be_new(collected):
             began = time.monotonic()
@@ -112,7 +119,8 @@ class Watch:
         findings: list[Finding] = []
         notes: list[str] = []
         excused = self._quarantine.excused if self._quarantine is not None else {}
-        if any(attempt.failed and attempt.id not in excused for attempt in recording.attempts.ended):
+        ended = recording.attempts.ended if recording.failed else ()
+        if any(attempt.failed and attempt.id not in excused for attempt in ended):
             tests, findings, notes = self._again(recording).examined(excused)
         if self._retrials is not None:
             from pytest_bugsle.flaky import verdict
@@ -174,13 +182,14 @@ class Watch:
     def _may_be_new(self, collected: frozenset[str]) -> bool:
         """Say whether the change touches any Python: else no test is new or changed."""
         plan = self.plan
-        base = plan.range.base if plan.range else None
-        if base is None or plan.repo is None or not collected:
+        if plan.range is None or plan.range.base is None or not collected:
             return False
-        if self._touched:
-            return True
-        assert plan.range is not None
-        return any(change.path.endswith(".py") for change in changes(plan.repo, base, plan.range.head))
+        changed = (change.path for commit in plan.commits for change in commit.changes)
+        return (
+            self._touched
+            or any(commit.cut for commit in plan.commits)
+            or any(path.endswith(".py") for path in changed)
+        )
 
     def _unstable(self, ids: Mapping[str, str]) -> list[Finding]:
         """Return what is wrong with the ids of tests: who has no name of its own cannot be trusted by it."""

@@ -6,8 +6,9 @@ settings with a reason and an expiry date. Pure: the day comes in as a value.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.findings import rule_named
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 TRAILER = "bugsle-waive"
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """A waiver of one rule, from either source."""
 
     rule: str

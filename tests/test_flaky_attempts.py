@@ -103,31 +103,33 @@ def test_expected_failures_are_no_failures(when: str, outcome: str, kept: str) -
 
 
 def test_an_attempt_ends_with_its_teardown() -> None:
-    """Only then is it handed out."""
+    """Not before."""
     attempts = Attempts(TOP)
-    assert attempts.note(report("setup")) == []
-    assert attempts.note(report("call")) == []
-    ended = attempts.note(report("teardown"))
-    assert len(ended) == 1 and attempts.ended == ended
+    counts = []
+    for when in ("setup", "call", "teardown"):
+        attempts.note(report(when))
+        counts.append(len(attempts.ended))
+    assert counts == [0, 0, 1]
 
 
 def test_another_setup_is_another_attempt() -> None:
     """A plugin that tries again logs no teardown of the failed attempt: both are kept, with their numbers."""
     attempts = Attempts(TOP)
-    told = [
-        [(one.number, one.outcome) for one in attempts.note(report(when, outcome))]
-        for when, outcome in (
-            ("setup", "passed"),
-            ("call", "rerun"),
-            ("setup", "passed"),
-            ("call", "passed"),
-            ("setup", "rerun"),
-            ("setup", "passed"),
-            ("setup", "passed"),
-            ("call", "passed"),
-            ("teardown", "passed"),
-        )
-    ]
+    told = []
+    for when, outcome in (
+        ("setup", "passed"),
+        ("call", "rerun"),
+        ("setup", "passed"),
+        ("call", "passed"),
+        ("setup", "rerun"),
+        ("setup", "passed"),
+        ("setup", "passed"),
+        ("call", "passed"),
+        ("teardown", "passed"),
+    ):
+        before = len(attempts.ended)
+        attempts.note(report(when, outcome))
+        told.append([(one.number, one.outcome) for one in attempts.ended[before:]])
     assert told == [[], [], [(1, "failed")], [], [(2, "passed")], [(3, "error")], [], [], [(5, "passed")]]
 
 
@@ -171,7 +173,8 @@ def test_a_worker_that_dies_ends_its_attempt(reached: int) -> None:
     attempts = noted(*said, crash("t.py::test_it", "gw1"))
     (attempt,) = attempts.ended
     assert (attempt.outcome, attempt.worker, attempt.number) == ("died", "gw1", 1)
-    assert attempts.close() == []
+    attempts.close()
+    assert attempts.ended == [attempt]
 
 
 def test_a_death_is_known_again_in_a_clean_copy() -> None:
@@ -191,9 +194,10 @@ def test_what_was_interrupted_is_no_attempt() -> None:
         report("setup", id_="t.py::test_b", worker="gw0"),
         report("call", "failed", id_="t.py::test_b", worker="gw0"),
     )
-    assert [(one.id, one.outcome) for one in attempts.close()] == [("t.py::test_b", "failed")]
-    assert [one.id for one in attempts.ended] == ["t.py::test_b"]
-    assert attempts.close() == []
+    assert attempts.ended == []
+    for _ in range(2):
+        attempts.close()
+        assert [(one.id, one.outcome) for one in attempts.ended] == [("t.py::test_b", "failed")]
 
 
 SUBTESTS = """

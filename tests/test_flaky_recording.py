@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from trap_suites import kept, runs
 from pytest_bugsle.errors import UndecidedError
 from pytest_bugsle.flaky.recording import Recording
 from pytest_bugsle.store.history import History, open_history
-from pytest_bugsle.store.records import AttemptRecord, RunRecord
+from pytest_bugsle.store.journal import FOLDER, take_left
+from pytest_bugsle.store.records import CodeVersion, RunRecord
 
 PHASES = ("setup", "call", "teardown")
 
@@ -31,7 +33,19 @@ def store(tmp_path: Path) -> Path:
 def record(store: Path, opened: Callable[[], History] | None = None) -> Recording:
     """A recording into this file."""
     run = RunRecord(run_id=uuid.uuid4().hex, started=time.time(), tree="t")
-    return Recording(run, opened or (lambda: open_history(store, busy_seconds=0.05)), str(store.parent))
+    opened = opened or (lambda: open_history(store, busy_seconds=0.05))
+    return Recording(run, opened, str(store.parent), journals=store.parent / FOLDER)
+
+
+def take_in(store: Path) -> int:
+    """Open the history as the next run does."""
+    with open_history(store) as history:
+        return take_left(store.parent / FOLDER, history)
+
+
+def waiting(store: Path) -> list[Path]:
+    """The journals that stand beside a history."""
+    return sorted((store.parent / FOLDER).glob("*"))
 
 
 def report(when: str, outcome: str = "passed", id_: str = "t.py::test_it") -> pytest.TestReport:
@@ -68,56 +82,19 @@ def test_a_session_is_kept_with_its_attempts(store: Path) -> None:
     assert recording.notes == []
 
 
-def test_what_has_ended_is_written_before_the_session_ends(store: Path) -> None:
-    """A kill loses what ended since the last write, no more: one that is open has not ended."""
+def test_a_killed_session_has_left_all_that_ended(store: Path) -> None:
+    """The next run takes it in, and no run that is alive: of what had not ended nothing is known."""
     recording = record(store)
-    for number in range(5):
-        ran(recording, f"t.py::test_{number}")
-        time.sleep(0.05)
-    recording.note(report("setup", id_="t.py::test_hangs"))
-    deadline = time.monotonic() + 10
-    while len(kept(store)) < 5 and time.monotonic() < deadline:
-        time.sleep(0.1)
-        recording.note(report("setup", id_=f"t.py::{time.monotonic()}"))
-    assert [one.test for one in kept(store)] == [f"t.py::test_{number}" for number in range(5)]
-    assert runs(store) == [(False, 0, False)]
-    recording.close(5)
-
-
-def test_quick_tests_share_a_write(store: Path) -> None:
-    """Writing every one of a thousand would take longer than the tests do."""
-    recording = record(store)
-    seen = []
     for number in range(1000):
         ran(recording, f"t.py::test_{number}")
-        if number % 100 == 50:
-            seen.append(len(kept(store)))
-    recording.close(1000)
-    assert len(kept(store)) == 1000
-    assert seen == sorted(seen) and seen[-1] > 0
-
-
-class SlowHistory(History):
-    """A history as on a server that is far away."""
-
-    writes = 0
-
-    def add(self, run_id: str, attempts: Iterable[AttemptRecord]) -> int:
-        """Take longer than the tests do."""
-        self.writes += 1
-        time.sleep(0.03)
-        return super().add(run_id, attempts)
-
-
-def test_a_slow_history_is_not_asked_for_every_test(store: Path) -> None:
-    """Writing has its share of the time: what is too dear alone is written together."""
-    history = SlowHistory(store, fallback=None, busy_seconds=1.0)
-    recording = record(store, lambda: history)
-    for number in range(50):
-        ran(recording, f"t.py::test_{number}")
-    recording.close(50)
-    assert 1 < history.writes < 25
-    assert len(kept(store)) == 50
+    recording.note(report("setup", id_="t.py::test_hangs"))
+    assert (take_in(store), kept(store)) == (0, [])
+    assert recording._journal is not None
+    os.close(recording._journal._handle)  # as the end of the process does
+    assert (take_in(store), take_in(store)) == (1, 0)
+    assert [one.test for one in kept(store)] == [f"t.py::test_{number}" for number in range(1000)]
+    assert runs(store) == [(False, 0, False)]
+    assert waiting(store) == []
 
 
 def test_what_was_interrupted_is_not_kept(store: Path) -> None:
@@ -160,32 +137,50 @@ def test_a_history_that_cannot_be_opened_is_a_note(store: Path) -> None:
     assert recording.notes == [
         "the attempts of this run are not kept: there is no folder that can be written to"
     ]
+    assert waiting(store) == []
     assert [one.failed for one in recording.attempts.ended] == [True]
     assert not store.exists()
 
 
-def test_a_history_that_fails_in_the_middle_is_a_note(store: Path) -> None:
-    """What was written before stays; it is said once, and nobody waits for the lock again."""
+def test_a_history_that_cannot_be_written_gets_it_later(store: Path) -> None:
+    """It is said once, nobody waits for the lock again, and the next run takes in what waits."""
     recording = record(store)
-    ran(recording, "t.py::test_a")
+    open_history(store).close()
     with closing(sqlite3.connect(store, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        for number in range(3):
-            time.sleep(0.05)
-            ran(recording, f"t.py::test_b{number}")
+        ran(recording, "t.py::test_a")
+        recording.end_tests()
+        assert recording.outcomes("t.py::test_a", CodeVersion("t")) == {}
+        recording.close(1)
         other.execute("ROLLBACK")
-    recording.end_tests()
-    recording.close(4)
     (note,) = recording.notes
-    assert "the attempts of this run are not kept" in note and "is locked by another program" in note
+    (journal,) = waiting(store)
+    assert "is locked by another program" in note and f"wait in {journal}" in note
+    assert kept(store) == []
+    assert (take_in(store), waiting(store)) == (1, [])
     assert [one.test for one in kept(store)] == ["t.py::test_a"]
-    assert runs(store) == [(False, 0, False)]
-    assert len(recording.attempts.ended) == 4
+
+
+def test_a_test_that_closes_every_descriptor_costs_the_journal_alone(store: Path) -> None:
+    """Not a byte goes into the file that has our number by then; at its end the session is kept."""
+    recording = record(store)
+    ran(recording, "t.py::test_a")
+    mine = os.open(store.parent / "mine.txt", os.O_RDWR | os.O_CREAT)
+    assert recording._journal is not None
+    os.dup2(mine, recording._journal._handle)
+    ran(recording, "t.py::test_b")
+    recording.end_tests()
+    recording.close(2)
+    assert (store.parent / "mine.txt").read_bytes() == b""
+    assert ["a test closed it" in note for note in recording.notes] == [True]
+    assert [one.test for one in kept(store)] == ["t.py::test_a", "t.py::test_b"]
+    os.close(mine)
 
 
 def test_a_history_that_fails_at_the_end_is_a_note(store: Path) -> None:
     """Closing raises nothing either, nor does closing again."""
     recording = record(store)
+    open_history(store).close()
     with closing(sqlite3.connect(store, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         recording.close(1)

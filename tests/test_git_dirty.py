@@ -23,7 +23,7 @@ def sandbox(tmp_path: Path) -> Sandbox:
 def dirty(sandbox: Sandbox) -> dict[str, str]:
     """Ask a repository."""
     with Repository.open(sandbox.top) as repo:
-        return uncommitted(repo)
+        return uncommitted(repo, repo.head().sha, untracked(repo))
 
 
 def test_a_clean_tree_has_nothing_uncommitted(sandbox: Sandbox) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from fix_views import fix_view, proven, surveyor_of, view_of
 from git_sandbox import fingerprint
+from msgspec.structs import replace
 from repositories import Repo
 
 from pytest_bugsle.git.repository import Repository

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from textwrap import dedent
@@ -16,6 +16,7 @@ from textwrap import dedent
 import msgspec
 import pytest
 from git_sandbox import Sandbox
+from msgspec.structs import replace
 
 from pytest_bugsle.git.diff import changes
 from pytest_bugsle.git.repository import Repository

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import pytest
 from fix_views import fix_view
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from repositories import Repo
 
 from pytest_bugsle.git.blame import IGNORED_REVS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import logging
@@ -59,6 +60,7 @@ def pollute(
         path.write_text(textwrap.dedent(text), encoding="utf-8")
 
     def work() -> dict[str, Any]:
+        gc.collect()  # what earlier tests dropped must not close its files in the middle
         sys.path.insert(0, str(top))
         importlib.invalidate_caches()
         space: dict[str, Any] = {"TOP": str(top)}

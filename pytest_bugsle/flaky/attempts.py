@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     import pytest
@@ -24,6 +26,7 @@ _PHASES = ("setup", "call", "teardown")
 _LONGEST = 300
 _MOST_READ = 4096
 _DIED = "the process died"
+FAILED = ("failed", "error", "died")
 
 
 def stable_id(id_: str) -> str:
@@ -63,20 +66,26 @@ def inside(path: str, top: str) -> str:
     return path[len(prefix) :].replace(os.sep, "/") if path.startswith(prefix) else ""
 
 
-@dataclass(slots=True)
-class Attempt:
-    """One attempt at one test, as its reports come in."""
+class Attempt(msgspec.Struct, gc=False):
+    """One attempt at one test, as its reports come in; the outcome of a phase is '' where it did not run."""
 
     id: str
     worker: str
     position: int
     number: int
-    phases: dict[str, str] = field(default_factory=dict)
+    setup: str = ""
+    call: str = ""
+    teardown: str = ""
     duration: float = 0.0
     message: str = ""
     path: str = ""
     died: bool = False
     subtest_failed: bool = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Say whether the outcome of any phase is known."""
+        return bool(self.setup or self.call or self.teardown)
 
     @property
     def outcome(self) -> str:
@@ -86,12 +95,12 @@ class Attempt:
         """
         if self.died:
             return "died"
-        setup, call, teardown = (self.phases.get(phase, "") for phase in _PHASES)
+        setup, call = self.setup, self.call
         if setup == "failed":
             return "error"
         if call == "failed" or self.subtest_failed:
             return "failed"
-        if teardown == "failed":
+        if self.teardown == "failed":
             return "error"
         if call or setup in ("skipped", "xfailed"):
             return call or setup
@@ -100,7 +109,7 @@ class Attempt:
     @property
     def failed(self) -> bool:
         """Say whether it failed in any phase."""
-        return self.outcome in ("failed", "error", "died")
+        return self.outcome in FAILED
 
     @property
     def skipped(self) -> bool:
@@ -113,48 +122,45 @@ class Attempt:
         return fingerprint(_DIED, "") if self.outcome == "died" else fingerprint(self.message, self.path)
 
 
-@dataclass(slots=True)
-class Attempts:
+class Attempts(msgspec.Struct):
     """All attempts of a session, in the order in which they ended; `top` is what files are relative to."""
 
     top: str
-    ended: list[Attempt] = field(default_factory=list)
-    _open: dict[tuple[str, str], Attempt] = field(default_factory=dict)
-    _numbers: dict[str, int] = field(default_factory=dict)
-    _positions: dict[str, int] = field(default_factory=dict)
+    ended: list[Attempt] = []
+    _open: dict[tuple[str, str], Attempt] = {}
+    _numbers: dict[str, int] = {}
+    _positions: dict[str, int] = {}
 
-    def note(self, report: pytest.TestReport) -> list[Attempt]:
-        """Take one report in; return the attempts that it ends."""
-        key = (_worker_of(report), report.nodeid)
+    def note(self, report: pytest.TestReport) -> None:
+        """Take one report in: what it ends joins `ended`."""
+        when, key = report.when, (_worker_of(report), report.nodeid)
         attempt = self._open.get(key)
-        when = report.when or ""
-        ended: list[Attempt] = []
-        if attempt is None or (when == "setup" and attempt.phases):
+        if attempt is None or (when == "setup" and attempt.has_begun):
             # who tries a test again may leave the teardown out
             if attempt is not None and attempt.outcome != "died":
-                ended.append(self._end(key))
+                self._end(key)
             attempt = self._begin(key)
         if when not in _PHASES:  # xdist's word for a worker that died
             attempt.died = True
             self._blame(attempt, report)
-            return [*ended, self._end(key)]
-        if "subtest" in type(report).__name__.lower():
+            self._end(key)
+            return
+        if _is_subtest(type(report).__name__):
             if report.failed:
                 attempt.subtest_failed = True
                 self._blame(attempt, report)
-            return ended
+            return
         attempt.duration += report.duration
-        attempt.phases[when] = _word(report)
+        setattr(attempt, when, _word(report))
         if report.outcome not in ("passed", "skipped"):
             self._blame(attempt, report)
-        return [*ended, self._end(key)] if when == "teardown" else ended
+        if when == "teardown":
+            self._end(key)
 
-    def close(self) -> list[Attempt]:
+    def close(self) -> None:
         """End what never came to its teardown: of what was interrupted, only a failure is known."""
         left, self._open = self._open, {}
-        ended = [attempt for attempt in left.values() if attempt.message]
-        self.ended += ended
-        return ended
+        self.ended += (attempt for attempt in left.values() if attempt.message)
 
     def _begin(self, key: tuple[str, str]) -> Attempt:
         worker, id_ = key
@@ -164,10 +170,8 @@ class Attempts:
         self._open[key] = attempt
         return attempt
 
-    def _end(self, key: tuple[str, str]) -> Attempt:
-        attempt = self._open.pop(key)
-        self.ended.append(attempt)
-        return attempt
+    def _end(self, key: tuple[str, str]) -> None:
+        self.ended.append(self._open.pop(key))
 
     def _blame(self, attempt: Attempt, report: Any) -> None:
         if not attempt.message:
@@ -175,10 +179,18 @@ class Attempts:
             attempt.path = inside(path, self.top)
 
 
+@lru_cache
+def _is_subtest(kind: str) -> bool:
+    """Say whether reports of a class of this name tell of a part of a test: pytest's own, and that of pytest-subtests."""
+    return "subtest" in kind.lower()
+
+
 def _worker_of(report: Any) -> str:
     """Return the name of the worker that ran the test, or that died of it; '' where there are none."""
-    gateway = getattr(getattr(report, "node", None), "gateway", None)
-    return str(getattr(report, "worker_id", "") or getattr(gateway, "id", ""))
+    node = getattr(report, "node", None)
+    if node is None:
+        return str(getattr(report, "worker_id", ""))
+    return str(getattr(report, "worker_id", "") or node.gateway.id)
 
 
 def _word(report: pytest.TestReport) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from pytest_bugsle.flaky.recording import Recording
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """A test that failed in the session: what ran before it in its process, and by what its error is known.
 
     `passed_too`: another attempt of it passed in the same session. `seconds_before` is what ran before took.

@@ -2,56 +2,63 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pytest_bugsle.errors import BugsleError
-from pytest_bugsle.flaky.attempts import Attempts, stable_id
+from pytest_bugsle.flaky.attempts import FAILED, Attempts, stable_id
+from pytest_bugsle.store.database import StoreError
+from pytest_bugsle.store.journal import Journal
 from pytest_bugsle.store.records import NEITHER, PASSING, AttemptRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pytest
 
-    from pytest_bugsle.flaky.attempts import Attempt
     from pytest_bugsle.store.history import History
     from pytest_bugsle.store.records import CodeVersion, RunRecord
 
-_AT_ONCE = 0.01
-_SHARE = 1 / 60
-"""Seconds, and share of the session's time, that writing may take; so much unspent, each attempt is written as it
-ends. Beyond it they wait for one another: what waits is what a kill can lose."""
+T = TypeVar("T")
 
 
 class Recording:
-    """One session's attempts on their way into the history; no trouble with it costs the session anything."""
+    """One session's attempts on their way into the history; no trouble with it costs the session anything.
 
-    def __init__(self, run: RunRecord, opened: Callable[[], History], top: str) -> None:
-        """`top` is the folder to which the files of errors are relative."""
+    They stand in a journal as they end, and the history takes them in when the session has ended.
+    """
+
+    def __init__(
+        self, run: RunRecord, opened: Callable[[], History], top: str, *, journals: Path | None = None
+    ) -> None:
+        """`top` is the folder to which the files of errors are relative, `journals` is where the journal stands."""
         self.attempts = Attempts(top)
         self.notes: list[str] = []
         self.unstable: dict[str, str] = {}
+        self.failed = 0
+        """How many attempts failed."""
         self._run = run
-        self._waiting: list[AttemptRecord] = []
-        self._seq = 0
-        self._begun = time.monotonic()
-        self._spent = 0.0
+        self._opened = opened
+        self._taken = 0
+        self._records: list[AttemptRecord] = []
+        self._written = 0
         self._keys: dict[str, str] = {}
         self._twins: dict[str, int] = {}
         self._history: History | None = None
-        try:
-            self._history = opened()
-            self._history.begin(run)
-        except BugsleError as error:
-            self._give_up(error)
+        self._trouble: BugsleError | None = None
+        self._closed = False
+        self._journal: Journal | None = None
+        if journals is not None:
+            try:
+                self._journal = Journal(journals, run)
+            except OSError as error:
+                self._stop_journal(error)
 
     def note(self, report: pytest.TestReport) -> None:
-        """Take a report in, and write when it is time."""
-        for ended in self.attempts.note(report):
-            self._wait(ended)
-        if self._waiting and self._spent <= _AT_ONCE + _SHARE * (time.monotonic() - self._begun):
-            self._flush()
+        """Take a report in; what has ended by it is written."""
+        self.attempts.note(report)
+        if len(self.attempts.ended) > self._taken:
+            self._take_ended()
 
     def key(self, id_: str) -> str:
         """Return by what a test is known in the history: its id, but for what changes with the process."""
@@ -66,7 +73,7 @@ class Recording:
 
     def add(self, id_: str, mode: str, outcome: str, duration: float, fingerprint: str) -> None:
         """Keep an attempt that was made to find out about a failure."""
-        self._queue(
+        self._keep(
             AttemptRecord(
                 seq=self._next(),
                 test=self.key(id_),
@@ -80,7 +87,7 @@ class Recording:
     @property
     def is_disaster(self) -> bool:
         """Say whether most tests failed: then the run says nothing of any one of them."""
-        if not any(attempt.failed for attempt in self.attempts.ended):
+        if not self.failed:
             return False
         from pytest_bugsle.flaky.rates import DISASTER_SHARE, DISASTER_TESTS
 
@@ -101,75 +108,99 @@ class Recording:
 
     def _counted(self, id_: str, version: CodeVersion, mode: str) -> dict[bool, int]:
         found: dict[bool, int] = {}
-        if self._history is None:
-            return found
-        try:
-            self._flush()
-            for row in self._history.outcomes(self.key(id_), version):
-                if row.mode == mode and row.outcome not in NEITHER:
-                    failed = row.outcome not in PASSING
-                    found[failed] = found.get(failed, 0) + row.count
-        except BugsleError as error:
-            self._give_up(error)
+        for row in self._asked(lambda history: history.outcomes(self.key(id_), version)) or ():
+            if row.mode == mode and row.outcome not in NEITHER:
+                failed = row.outcome not in PASSING
+                found[failed] = found.get(failed, 0) + row.count
         return found
 
     def end_tests(self) -> None:
         """Take in what never came to its end."""
-        for attempt in self.attempts.close():
-            self._wait(attempt)
+        self.attempts.close()
+        self._take_ended()
 
     def close(self, collected: int) -> None:
-        """Write what is left, and that the session has ended."""
-        self._flush()
+        """Hand all of it to the history, with the word that the session has ended."""
+        if self._closed:
+            return
+        self._closed = True
+        self._asked(
+            lambda history: history.finish(self._run.run_id, collected=collected, disaster=self.is_disaster)
+        )
         if self._history is not None:
+            self.notes += self._history.notes
+            self._history.close()
+            self._history = None
+        if self._journal is not None:
+            self._journal.close(keep=isinstance(self._trouble, StoreError))
+            self._journal = None
+
+    def _take_ended(self) -> None:
+        ended = self.attempts.ended
+        for attempt in ended[self._taken :]:
+            outcome = attempt.outcome
+            self.failed += outcome in FAILED
+            self._keep(
+                AttemptRecord(
+                    seq=self._next(),
+                    test=self.key(attempt.id),
+                    attempt=attempt.number,
+                    position=attempt.position,
+                    worker=attempt.worker,
+                    setup=attempt.setup,
+                    call=attempt.call,
+                    teardown=attempt.teardown,
+                    outcome=outcome,
+                    duration=attempt.duration,
+                    fingerprint=attempt.fingerprint,
+                )
+            )
+        self._taken = len(ended)
+
+    def _keep(self, record: AttemptRecord) -> None:
+        self._records.append(record)
+        if self._journal is not None:
             try:
-                self._history.finish(self._run.run_id, collected=collected, disaster=self.is_disaster)
-            except BugsleError as error:
-                self._give_up(error)
+                self._journal.add(record)
+            except OSError as error:
+                self._stop_journal(error)
+
+    def _next(self) -> int:
+        return len(self._records) + 1
+
+    def _asked(self, question: Callable[[History], T]) -> T | None:
+        """Ask the history, which has all records by then; None where it cannot be asked, which is said once."""
+        if self._trouble is not None:
+            return None
+        try:
+            if self._history is None:
+                self._history = self._opened()
+                self._history.begin(self._run)
+            new = self._records[self._written :]
+            if new:
+                self._history.add(self._run.run_id, new)
+                self._written += len(new)
+            return question(self._history)
+        except BugsleError as error:
+            self._give_up(error)
+        return None
+
+    def _give_up(self, error: BugsleError) -> None:
+        self._trouble = error
+        if self._journal is not None and isinstance(error, StoreError):
+            self.notes.append(f"{error.what}: the attempts of this run wait in {self._journal.path}")
+        else:
+            self.notes.append(f"the attempts of this run are not kept: {error.what}")
         if self._history is not None:
             self.notes += self._history.notes
             self._history.close()
             self._history = None
 
-    def _wait(self, attempt: Attempt) -> None:
-        self._queue(
-            AttemptRecord(
-                seq=self._next(),
-                test=self.key(attempt.id),
-                attempt=attempt.number,
-                position=attempt.position,
-                worker=attempt.worker,
-                setup=attempt.phases.get("setup", ""),
-                call=attempt.phases.get("call", ""),
-                teardown=attempt.phases.get("teardown", ""),
-                outcome=attempt.outcome,
-                duration=attempt.duration,
-                fingerprint=attempt.fingerprint if attempt.failed else "",
-            )
+    def _stop_journal(self, error: OSError) -> None:
+        """Go on without a journal: then a kill loses the session's attempts."""
+        if self._journal is not None:
+            self._journal.close(keep=True)
+            self._journal = None
+        self.notes.append(
+            f"attempts are kept only when the session ends: {error.filename or ''}: {error.strerror}"
         )
-
-    def _queue(self, record: AttemptRecord) -> None:
-        if self._history is not None:
-            self._waiting.append(record)
-
-    def _next(self) -> int:
-        self._seq += 1
-        return self._seq
-
-    def _flush(self) -> None:
-        if self._history is None or not self._waiting:
-            return
-        begun = time.monotonic()
-        try:
-            self._history.add(self._run.run_id, self._waiting)
-        except BugsleError as error:
-            self._give_up(error)
-        self._waiting = []
-        self._spent += time.monotonic() - begun
-
-    def _give_up(self, error: BugsleError) -> None:
-        self.notes.append(f"the attempts of this run are not kept: {error.what}")
-        if self._history is not None:
-            self.notes += self._history.notes
-            self._history.close()
-        self._history = None

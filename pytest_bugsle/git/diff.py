@@ -6,9 +6,10 @@ import os
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from pytest_bugsle.git.repository import Repository
@@ -20,8 +21,7 @@ DIFF_OPTIONS = ("-r", "-z", "-M", "-l1000", "--raw", "--no-abbrev", "--ignore-su
 _LARGEST_ALIGNMENT = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One file that differs: A(dded), M(odified), D(eleted), R(enamed) or T(ype changed)."""
 
     status: str

@@ -13,6 +13,8 @@ import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_bugsle.git.repository import Repository
 
 _ENTRY = re.compile(
@@ -33,12 +35,14 @@ def untracked(repo: Repository) -> frozenset[str]:
     return frozenset(found - {_OURS})
 
 
-def uncommitted(repo: Repository) -> dict[str, str]:
-    """Return what differs from HEAD by path, each with a digest of what stands there ('' where nothing does)."""
+def uncommitted(repo: Repository, head: str | None, strange: Iterable[str]) -> dict[str, str]:
+    """Return what differs from HEAD by path, each with a digest of what stands there ('' where nothing does).
+
+    `head` is HEAD's commit, `strange` is what is `untracked`.
+    """
     if repo.is_bare:
         return {}
     found: dict[str, str] = {}
-    head = repo.head().sha
     if head is not None:
         out = repo.run(*_QUIET, "diff-index", "--cached", "--name-only", "-z", head)
         found |= {os.fsdecode(path): "" for path in out.split(b"\0") if path}
@@ -50,7 +54,7 @@ def uncommitted(repo: Repository) -> dict[str, str]:
         known = (int(seconds) * 1_000_000_000 + int(nanoseconds), int(size))
         if stage != b"0" or _differs(repo, path, sha.decode("ascii"), known):
             found[path] = ""
-    for path in untracked(repo):
+    for path in strange:
         found[path] = ""
     return {path: _digest(os.path.join(repo.top, path)) for path in sorted(found)}
 

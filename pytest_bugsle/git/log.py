@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.git.command import shown
@@ -18,8 +20,7 @@ _FIELDS = ("%H", "%P", "%T", "%an", "%ae", "%at", "%ct", "%s", "%b", "%(trailers
 _FORMAT = "--format=tformat:" + "%x00".join(_FIELDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """One commit; `changes` are against the first parent, for a root against the empty tree.
 
     Where a shallow clone cuts the parents off (`cut`), nobody knows what the commit changed: `parents`

@@ -46,6 +46,11 @@ class ObjectReader:
         for start in range(0, len(asked), _ROUND):
             yield from self._round(asked[start : start + _ROUND])
 
+    def name(self, expression: str) -> str | None:
+        """Give the full name of the object that an expression (one line) means at this moment, or None."""
+        ((name, _, content),) = self._round([expression])
+        return None if content is None else name
+
     def _round(self, shas: list[str]) -> list[tuple[str, str, bytes | None]]:
         with self._lock:
             for attempt in (1, 2):  # a process that something else has ended is started again, once
@@ -67,7 +72,7 @@ class ObjectReader:
     def _ask(self, shas: list[str]) -> list[tuple[str, str, bytes | None]]:
         process = self._running()
         assert process.stdin is not None and process.stdout is not None
-        process.stdin.write("".join(f"{sha}\n" for sha in shas).encode())
+        process.stdin.write(os.fsencode("".join(f"{sha}\n" for sha in shas)))
         process.stdin.flush()
         answers: list[tuple[str, str, bytes | None]] = []
         for sha in shas:
@@ -81,7 +86,7 @@ class ObjectReader:
             content = process.stdout.read(int(fields[2]) + 1)
             if len(content) != int(fields[2]) + 1:
                 raise EOFError
-            answers.append((sha, fields[1].decode(), content[:-1]))
+            answers.append((fields[0].decode(), fields[1].decode(), content[:-1]))
         return answers
 
     def _running(self) -> subprocess.Popen[bytes]:

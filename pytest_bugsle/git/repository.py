@@ -6,10 +6,11 @@ import os
 import re
 import subprocess
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import msgspec
 
 from pytest_bugsle.errors import BugsleError, ProgramError, UndecidedError, UsageError
 from pytest_bugsle.git.command import arguments, environment, executable, failure, shown
@@ -19,21 +20,20 @@ _EMPTY_TREES = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     "sha256": "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 }
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ABSENT = re.compile(
     rb"promisor|lazy fetch|could not fetch|transport '\w+' not allowed|unable to read|missing"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """Say where HEAD stands: no sha in an empty repository, no branch when detached."""
 
     sha: str | None
     branch: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """Say what a tree holds at a path."""
 
     mode: str
@@ -171,9 +171,15 @@ class Repository:
 
     def head(self) -> Head:
         """Say where HEAD stands."""
-        code, name = self.call("symbolic-ref", "--quiet", "HEAD", ok=(0, 1))
-        branch = os.fsdecode(name.rstrip(b"\n")).removeprefix("refs/heads/") if code == 0 else None
-        return Head(self.resolve("HEAD"), branch)
+        try:
+            named = os.fsdecode((self.git_dir / "HEAD").read_bytes().removesuffix(b"\n"))
+        except OSError:
+            named = ""
+        branch = named.removeprefix("ref: refs/heads/")
+        if (branch == named and not _SHA.fullmatch(named)) or branch == ".invalid":  # reftable's: ask git
+            code, name = self.call("symbolic-ref", "--quiet", "HEAD", ok=(0, 1))
+            branch = os.fsdecode(name.rstrip(b"\n")).removeprefix("refs/heads/") if code == 0 else named
+        return Head(self.resolve("HEAD"), None if branch == named else branch)
 
     def is_shallow(self) -> bool:
         """Say whether the history is cut off somewhere."""
@@ -272,18 +278,20 @@ class Repository:
         return list(dict.fromkeys(key.removeprefix("remote.").rpartition(".")[0] for key in urls))
 
     def _name(self, expression: str) -> str | None:
-        # By standard input: there is no option to mistake a name for.
+        # By the standard input of the reader: no option to mistake a name for, and no process a name.
         if "\n" in expression or "\0" in expression:
             return None
         if expression in self._names:
             return self._names[expression]
-        out = self.run(
-            "cat-file", "--batch-check=%(objectname)", input=os.fsencode(expression) + b"\n"
-        ).strip()
-        name = out.decode("ascii", "replace")
-        if not re.fullmatch(r"[0-9a-f]{40,64}", name):
-            return None
-        if re.match(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\^", expression):  # what a full name means never changes
+        try:
+            name = self._objects.name(expression)
+        except ReaderEndedError as error:
+            if self.is_partial():
+                raise self._not_fetched(f"{shown(expression)} was not fetched") from error
+            raise
+        if name is not None and _SHA.fullmatch(
+            expression.partition("^")[0]
+        ):  # a full name's meaning never changes
             self._names[expression] = name
         return name
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from pytest_bugsle.history import signs
 from pytest_bugsle.history.messages import bounded, excerpt, headline, prose, squash_parts
@@ -29,8 +30,7 @@ _OTHER_LABEL = lazy_pattern(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True):
     """One sign that was seen, and what it weighs."""
 
     text: str
@@ -41,8 +41,7 @@ class Reason:
         return f"{sign}{abs(self.points)} {self.text}"
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True):
     """The answer, the score behind it, and the reasons, the weightiest first."""
 
     answer: Answer
@@ -59,8 +58,7 @@ class Judgement:
         return "\n".join(str(reason) for reason in self.reasons)
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What is known of a change before it is judged.
 
     `added` are the paths of the files that it adds. `source_changed` is False if the source side
@@ -80,13 +78,12 @@ class Facts:
     hook: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """What the project itself says of fixes. Its patterns win over every other sign."""
 
     fix: tuple[re.Pattern[str], ...] = ()
     no_fix: tuple[re.Pattern[str], ...] = ()
-    tracker: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    tracker: dict[str, tuple[str, ...]] = {}
     home: str | None = None
 
 

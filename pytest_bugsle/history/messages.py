@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+
+import msgspec
 
 from pytest_bugsle.history.patterns import lazy_pattern
 
@@ -74,8 +75,7 @@ _LOG_HEADER = lazy_pattern(r"commit [0-9a-f]{7,64}\b")
 _LOG_FIELD = lazy_pattern(r"(?:Author|Date|Merge|AuthorDate|Commit|CommitDate): ")
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
+class Headline(msgspec.Struct, frozen=True):
     """A subject taken apart: the text that is left to judge, and what stood before it."""
 
     text: str
@@ -86,8 +86,7 @@ class Headline:
     backport: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """One message of those that a squash has put into one body."""
 
     subject: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from pytest_bugsle.errors import UndecidedError, UsageError
 from pytest_bugsle.history.patterns import lazy_pattern
@@ -76,8 +77,7 @@ class Refs(Protocol):
         """Say whether `a` is `b` or one of its ancestors."""
 
 
-@dataclass(frozen=True, slots=True)
-class RangeChoice:
+class RangeChoice(msgspec.Struct, frozen=True):
     """The range under test: `base` (None: the empty tree) to `head`, and why this one."""
 
     base: str | None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
 from itertools import islice
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pytest_bugsle.history.messages import bounded, prose
 from pytest_bugsle.history.patterns import lazy_pattern
@@ -72,8 +73,7 @@ class Mention(IntEnum):
     FIXES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """One bug, and the strongest way in which the text mentions it."""
 
     bug: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pytest_bugsle.history.messages import bounded, excerpt, headline
 from pytest_bugsle.history.patterns import lazy_pattern
@@ -33,8 +34,7 @@ _TRAILING_NUMBER = lazy_pattern(r"\s*\([#!]\d+\)\s*\Z")
 _FOLLOW_UP = lazy_pattern(r"(?P<verb>fixup|squash|amend)! ")
 
 
-@dataclass(frozen=True, slots=True)
-class Revert:
+class Revert(msgspec.Struct, frozen=True):
     """What a message says that it takes back: by commit, or by title."""
 
     shas: tuple[str, ...]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from pytest_bugsle.history.patterns import lazy_pattern
 
@@ -215,8 +216,7 @@ _FIX_LINE = lazy_pattern(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Veto:
+class Veto(msgspec.Struct, frozen=True):
     """A word that says that what is mended is no behaviour of the product."""
 
     word: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from pytest_bugsle.history import reverts, signs
 from pytest_bugsle.history.judgement import NO_POLICY, Facts, Judgement, Policy, Reason, judge
@@ -34,8 +36,7 @@ _NEWS = lazy_pattern(r"\A(?:See merge request|Approved-by|Closes|Signed-off-by)\
 _TEST_PATH = lazy_pattern(r"(?:^|/)(?:tests?|testing)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """What was found out about one commit beside its message; see `Facts` for the fields."""
 
     source_changed: bool | None = None
@@ -43,8 +44,10 @@ class Evidence:
     hook: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+_NOTHING = Evidence()
+
+
+class Unit(msgspec.Struct, frozen=True):
     """One change to be judged as a whole.
 
     `commits` (newest first) are those that make it up: one, a merge alone (its diff is against its
@@ -81,7 +84,7 @@ def units_of(
     title: str | None = None,
     description: str = "",
     base: str | None = None,
-    range_evidence: Evidence = Evidence(),
+    range_evidence: Evidence = _NOTHING,
 ) -> tuple[Unit, ...]:
     """Return the judged units of a range, newest first; `commits` come newest first, the head leading.
 
@@ -109,7 +112,7 @@ def mainline_shape(commits: Sequence[Commit]) -> Shape:
     return "merge" if merges * 3 >= len(seen) and merges else "linear"
 
 
-def facts_of(commit: Commit, evidence: Evidence = Evidence()) -> Facts:
+def facts_of(commit: Commit, evidence: Evidence = _NOTHING) -> Facts:
     """Return what is known of a commit, its merge title in the subject's place where it has one."""
     subject, body = title_and_body(commit)
     return Facts(

@@ -10,9 +10,10 @@ import json
 import os
 import re
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.git.diff import changes, line_changes
@@ -47,8 +48,7 @@ _SHAPE_FROM = 50
 """Commits of the mainline from which its shape is read."""
 
 
-@dataclass(slots=True)
-class TreeSides:
+class TreeSides(msgspec.Struct):
     """One tree, and which side of it each path is on."""
 
     repo: Repository
@@ -76,19 +76,18 @@ class TreeSides:
         return any(in_scope(change.path, self.layout) for change in found)
 
 
-@dataclass(slots=True)
-class Surveyor:
+class Surveyor(msgspec.Struct):
     """Reads a repository for one run; what it found is kept by tree."""
 
     repo: Repository
     configuration: Configuration
     settings: Settings
     is_fix: Callable[[Commit], bool | None] | None = None
-    _grounds: dict[str, TreeSides] = field(default_factory=dict)
-    _import_lines: dict[str, bytes] = field(default_factory=dict)
-    _imports: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    _words: dict[str, Mapping[bytes, list[str]]] = field(default_factory=dict)
-    _asked: dict[str, int] = field(default_factory=dict)
+    _grounds: dict[str, TreeSides] = {}
+    _import_lines: dict[str, bytes] = {}
+    _imports: dict[tuple[str, str], frozenset[str]] = {}
+    _words: dict[str, Mapping[bytes, list[str]]] = {}
+    _asked: dict[str, int] = {}
 
     def ground(self, tree: str, repo: Repository | None = None) -> TreeSides:
         """Return the layout of a tree; `repo` may be a pool's, which holds more objects."""

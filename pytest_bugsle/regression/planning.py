@@ -5,8 +5,9 @@ Most runs have no fix in their range: what only a proof needs is imported when t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pytest_bugsle.results import FixResult, Link, TestResult
 
@@ -25,8 +26,7 @@ _OUT_OF_SCOPE = "it changes nothing in the source that the gate answers for (set
 _NOT_LINKED = "no test is linked to it; `bugsle prove` also looks for one that flips"
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedFix:
+class PlannedFix(msgspec.Struct, frozen=True):
     """One unit with what is known before any test runs.
 
     `steps` are its changes, newest first: (old commit or tree, new commit, changes). `tree` is the
@@ -40,7 +40,7 @@ class PlannedFix:
     paths: tuple[str, ...] = ()
     tree: str = ""
     commit: str | None = None
-    linked: Mapping[Selector, tuple[Link, ...]] = field(default_factory=dict)
+    linked: Mapping[Selector, tuple[Link, ...]] = {}
 
     def linked_ids(self, rootdir: str) -> list[tuple[str, tuple[Link, ...]]]:
         """Return the linked tests by id without parameters, as pytest writes ids from its rootdir."""
@@ -84,17 +84,16 @@ class PlannedFix:
         return None if self.in_scope else self.result("out-of-scope", _OUT_OF_SCOPE)
 
 
-@dataclass(slots=True)
-class Fixes:
+class Fixes(msgspec.Struct):
     """The units of one run, with their links."""
 
     surveyor: Surveyor
     proof: bool = True
     own_commit: bool = False
-    planned: list[PlannedFix] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    planned: list[PlannedFix] = []
+    notes: list[str] = []
     _snapshot: tuple[str, str | None] | None = None
-    _trees: set[str] = field(default_factory=set)
+    _trees: set[str] = set()
 
     def plan(
         self,
@@ -120,7 +119,7 @@ class Fixes:
             self.planned.append(self._linked(planned, pool) if planned.in_scope else planned)
 
     def _linked(self, planned: PlannedFix, pool: Callable[[], Pool]) -> PlannedFix:
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         from pytest_bugsle.regression import linking
 

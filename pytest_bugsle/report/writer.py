@@ -7,7 +7,6 @@ import difflib
 import errno
 import importlib
 import os
-import secrets
 import shlex
 import stat
 import sys
@@ -171,7 +170,7 @@ def _write(path: Path, data: bytes) -> None:
             while view:
                 view = view[device.write(view) :]
         return
-    beside = path.with_name(f".bugsle-{secrets.token_hex(8)}.tmp")
+    beside = path.with_name(f".bugsle-{os.urandom(8).hex()}.tmp")
     try:
         with beside.open("xb") as file:
             file.write(data)

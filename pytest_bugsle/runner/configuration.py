@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import shlex
 import tomllib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from pytest_bugsle.errors import UsageError
 
@@ -29,8 +30,7 @@ _DEFAULTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(msgspec.Struct, frozen=True):
     """Where pytest stands and what it takes for a test."""
 
     rootdir: Path

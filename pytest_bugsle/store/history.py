@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
+
+from msgspec.structs import replace
 
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.store.database import CorruptError, Database, StoreError

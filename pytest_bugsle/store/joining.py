@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.store.database import CorruptError
@@ -54,8 +55,7 @@ _DROP_TESTS = """DELETE FROM bugsle_test
     WHERE NOT EXISTS (SELECT 1 FROM bugsle_attempt a WHERE a.test = bugsle_test.test)"""
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(msgspec.Struct, frozen=True):
     """How many runs and attempts were new."""
 
     runs: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -114,7 +113,7 @@ def add_lines(path: Path, lines: Iterable[str], *, start: bytes = b"") -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, in place of what stands there, a link too: it may lead anywhere."""
-    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    beside = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
     try:
         with beside.open("xb") as file:
             file.write(content)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pytest_bugsle.store.records import CodeVersion, key, unescaped
 
@@ -54,8 +55,7 @@ WHERE a.test = ? AND a.attempt = 1 AND r.run = a.run AND r.disaster = 0
 GROUP BY r.tree, r.dirty, r.lock, a.mode, a.outcome, a.fingerprint"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """What the history says of one test, disasters left out; skips are no attempts.
 
     `first_failures` of `first_attempts` are of the suite's own, unselected attempts: what a rate is made of.
@@ -78,8 +78,7 @@ class Tally:
     last_seen: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastAttempt:
+class PastAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt in a test's past; `started` is its run's, in UTC seconds."""
 
     started: float
@@ -93,8 +92,7 @@ class PastAttempt:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class OutcomeCount:
+class OutcomeCount(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """How many first attempts of a mode ended so, for one version of the code."""
 
     version: CodeVersion

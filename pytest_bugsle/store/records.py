@@ -6,10 +6,10 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, NamedTuple
+
+import msgspec
 
 PASSING = frozenset({"passed", "xfailed", "xpassed"})
 NEITHER = frozenset({"", "skipped", "missing"})
@@ -31,8 +31,7 @@ class CodeVersion(NamedTuple):
     lock: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One run of pytest; `started` in UTC seconds since the epoch, texts '' where unknown.
 
     `disaster`: so much failed that it says nothing about single tests. `ended`: it was not killed.
@@ -65,8 +64,7 @@ class RunRecord:
         return CodeVersion(self.tree, self.dirty, self.lock)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptRecord:
+class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One attempt of one test; `seq` is its number in the run, `attempt` 1 for the first of its mode.
 
     `mode` is 'suite', 'in-process', 'alone', 'prefix', 'burn-in' or 'hunt'; `setup`, `call` and `teardown`
@@ -94,11 +92,10 @@ class AttemptRecord:
         return None if self.outcome in NEITHER else self.outcome not in PASSING
 
 
-RUN_COLUMNS = tuple(field.name for field in fields(RunRecord))
-ATTEMPT_COLUMNS = tuple(field.name for field in fields(AttemptRecord))
-_attempt_values = attrgetter(*ATTEMPT_COLUMNS)  # `astuple` copies deeply, which takes ten times as long
-_RUN_TYPES = tuple(str(field.type) for field in fields(RunRecord))
-_ATTEMPT_TYPES = tuple(str(field.type) for field in fields(AttemptRecord))
+RUN_COLUMNS = RunRecord.__struct_fields__
+ATTEMPT_COLUMNS = AttemptRecord.__struct_fields__
+_RUN_TYPES = tuple(map(str, RunRecord.__annotations__.values()))
+_ATTEMPT_TYPES = tuple(map(str, AttemptRecord.__annotations__.values()))
 
 
 @lru_cache(maxsize=65_536)  # a test is keyed twice a batch, and again in the next run of a merge
@@ -129,9 +126,23 @@ def unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
 
 
+def run_values(run: RunRecord) -> tuple[object, ...]:
+    """Return the values of `RUN_COLUMNS`, as every store can hold them."""
+    return tuple(map(_stored, msgspec.structs.astuple(run)))
+
+
+def attempt_values(attempt: AttemptRecord) -> tuple[object, ...]:
+    """Return the values of `ATTEMPT_COLUMNS`, as every store can hold them; the test is its name."""
+    values: Any = msgspec.structs.astuple(attempt)
+    seq, test, number, mode, position, *texts, duration, known, covers = values
+    duration = duration if math.isfinite(duration) else 0.0  # SQLite would make NULL of NaN
+    texts = map(escaped, texts)
+    return (seq, escaped(test), number, escaped(mode), position, *texts, duration, escaped(known), covers)
+
+
 def run_row(run: RunRecord) -> tuple[object, ...]:
     """Return the row of a run: its key, its version's key, and `RUN_COLUMNS`."""
-    return (key(run.run_id), version_key(run.version), *map(_stored, astuple(run)))
+    return (key(run.run_id), version_key(run.version), *run_values(run))
 
 
 def attempt_row(run: int, attempt: AttemptRecord) -> tuple[object, ...]:
@@ -139,8 +150,8 @@ def attempt_row(run: int, attempt: AttemptRecord) -> tuple[object, ...]:
     outcome = attempt.outcome
     failed = None if outcome in NEITHER else int(outcome not in PASSING)
     first = int(attempt.mode == FIRST_MODE and attempt.attempt == 1)
-    seq, _, *values = _attempt_values(attempt)
-    return (run, int(seq), key(attempt.test), *map(_stored, values), first, failed)
+    seq, _, *values = attempt_values(attempt)
+    return (run, seq, key(attempt.test), *values, first, failed)
 
 
 def test_rows(attempts: Iterable[AttemptRecord]) -> list[tuple[int, str]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def is_foreign(path: str) -> bool:
     return not _FOREIGN.isdisjoint(path.lower().split("/"))
 
 
-@dataclass(frozen=True, slots=True)
-class FixedFile:
+class FixedFile(msgspec.Struct, frozen=True):
     """One source file that the fix changes; None where it is absent. Paths are at the fix."""
 
     old_path: str | None
@@ -61,8 +60,7 @@ class FixedFile:
     new: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class FixView:
+class FixView(msgspec.Struct, frozen=True):
     """A fix, and the tree in which more places like it are looked for.
 
     `commit` is the newest commit of the fix, `base` the commit before its oldest (None for a root),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pytest_bugsle.findings import make_finding
 from pytest_bugsle.regression.elsewhere.leads import FixedFile, FixView, ranked
@@ -30,8 +31,7 @@ MOST_OF_A_KIND = 4
 """Partners and siblings in one list: the weaker ones only hide what is strong."""
 
 
-@dataclass(slots=True)
-class WhatElse:
+class WhatElse(msgspec.Struct):
     """Looks at fixes; what is read once (the past, the branches) is kept for all of them."""
 
     surveyor: Surveyor

@@ -61,7 +61,7 @@ _T = TypeVar("_T")
 class Judging(Surveyor):
     """A surveyor that remembers which pairs of blobs do the same: parsing them is what a judgement costs."""
 
-    differing: dict[str, bool]
+    differing: dict[str, bool] = msgspec.field(default_factory=dict)
 
     def _differs(self, change: Change) -> bool:
         key = f"{change.status}{change.mode} {change.old_blob} {change.blob} {change.path.endswith('.py'):d}"

@@ -1,0 +1,154 @@
+"""Attempts of one run as they end, in a file of its own: a killed run loses none of them.  PYTEST_DONT_REWRITE
+
+A line is a JSON array: the run first, then its attempts, all by the columns of the history's tables. The history
+takes the file in when the run ends; what a killed run left, or a history out of reach refused, is taken in by who
+opens the history next. A run holds a lock on its file for as long as it lives.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_bugsle.store.records import attempt_values, read_attempt, read_run, run_values
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_bugsle.store.history import History
+    from pytest_bugsle.store.records import AttemptRecord, RunRecord
+
+FOLDER = "runs"
+_SUFFIX = ".jsonl"
+_PATIENCE = 100
+_HELD = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+_encode = msgspec.json.Encoder().encode
+
+
+class Journal:
+    """The file of one run; every method may raise OSError, and what was added before stays."""
+
+    def __init__(self, folder: Path, run: RunRecord) -> None:
+        folder.mkdir(exist_ok=True)
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, "it is a symbolic link", str(folder))
+        self.path = folder / f"{run.run_id}{_SUFFIX}"
+        self._handle = _own(self.path)
+        self._identity = _identity(self._handle)
+        self._write(run_values(run))
+
+    def add(self, attempt: AttemptRecord) -> None:
+        """Write one attempt."""
+        self._write(attempt_values(attempt))
+
+    def close(self, *, keep: bool) -> None:
+        """Let go of the file; it is deleted unless someone is still to take it in."""
+        if not keep:
+            with suppress(OSError):
+                self.path.unlink()
+        with suppress(OSError):
+            if _identity(self._handle) == self._identity:
+                os.close(self._handle)
+
+    def _write(self, values: tuple[object, ...]) -> None:
+        # A test may close every descriptor, and open a file of its own under our number.
+        if _identity(self._handle) != self._identity:
+            raise OSError(errno.EBADF, "a test closed it", str(self.path))
+        line = _encode(values) + b"\n"
+        if os.write(self._handle, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+
+def take_left(folder: Path, history: History) -> int:
+    """Record what runs that are gone have left in a folder, and delete their files; return how many there were.
+
+    StoreError where the history cannot be written: the file then stays. What is torn or no journal is passed over.
+    """
+    taken = 0
+    if folder.is_symlink() or not folder.is_dir():
+        return taken
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        handle = None if path.is_symlink() else _locked(path, os.O_RDWR)
+        if handle is None:
+            continue
+        try:
+            read = _read(path.read_bytes())
+            if read is not None:
+                run, attempts = read
+                history.begin(run)
+                history.add(run.run_id, attempts)
+                taken += 1
+            with suppress(OSError):
+                path.unlink()
+        finally:
+            os.close(handle)
+    return taken
+
+
+def _read(content: bytes) -> tuple[RunRecord, list[AttemptRecord]] | None:
+    """Return a run and its attempts; the last line of a killed run may be torn."""
+    rows = []
+    for line in content.split(b"\n")[:-1]:
+        with suppress(msgspec.DecodeError):
+            rows.append(msgspec.json.decode(line, type=list))
+    attempts = []
+    try:
+        run = read_run(rows[0])
+    except (IndexError, ValueError):
+        return None
+    for row in rows[1:]:
+        with suppress(ValueError):
+            attempts.append(read_attempt(row))
+    return run, attempts
+
+
+def _identity(handle: int) -> tuple[int, int] | None:
+    try:
+        facts = os.fstat(handle)
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def _own(path: Path) -> int:
+    """Make the file and lock it; who looks for what was left may hold it for a moment, or delete it as empty."""
+    for _ in range(_PATIENCE):
+        handle = _locked(path, os.O_RDWR | os.O_CREAT)
+        if handle is not None:
+            return handle
+        time.sleep(0.01)
+    raise OSError(errno.EWOULDBLOCK, "it is locked", str(path))
+
+
+def _locked(path: Path, flags: int) -> int | None:
+    """Open a file and lock it; None where it is locked, or gone by then."""
+    try:
+        handle = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    except FileNotFoundError:
+        return None
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(handle), os.stat(path)):
+            return handle
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno not in _HELD:
+            os.close(handle)
+            raise
+    os.close(handle)
+    return None
