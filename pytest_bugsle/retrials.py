@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 _BURN_SHARE = 0.25
 """Of the budget, at most, for the burn-in of new and changed tests."""
+_ROUNDS = 6
+"""Runs of each test for which there must be time: with fewer a burn-in says next to nothing."""
+_A_TEST = 0.002
+"""Seconds that a run of a test takes beside the test itself."""
 SECONDS = 30.0
 """Of the budget, for all failures."""
 _ENOUGH = 60
@@ -103,8 +107,10 @@ class Retrials:
         burnt = {id_ for id_ in changed if recording.burnt(id_, self._version)}
         changed -= burnt
         if not changed:
-            self._tell_burned(len(burnt), 0, [_ENOUGH] * len(burnt))
+            self._tell_burned(0, [_ENOUGH] * len(burnt), left_out=0)
             return {}
+        known = len(changed)
+        changed = self._affordable(changed, seconds)
         repo, pool = plan.repo, pool_of(plan)
         until = time.monotonic() + seconds
 
@@ -123,8 +129,8 @@ class Retrials:
             burned = burning.burn_in(Prober(sequences, lay), numbers, until, request.say)
             for number, one in burned.items():
                 item = sequences.items[number]
-                for outcome, duration, known in burning.errors_of(one):
-                    recording.add(item.id, "burn-in", outcome, duration, known)
+                for outcome, duration, error in burning.errors_of(one):
+                    recording.add(item.id, "burn-in", outcome, duration, error)
                 if one.varies:
                     found[item.id] = f"new or changed, it {one.sentence} of its burn-in"
                     outcomes = [s.outcome for s in one.sightings if s.outcome != "skipped"]
@@ -138,17 +144,41 @@ class Retrials:
                     test = msgspec.structs.replace(test, why=why, interval=(low, high), categories=categories)
                     self._burned.append(test)
         passes = [min(one.sampling.trials, _ENOUGH) for one in burned.values() if not one.varies]
-        self._tell_burned(len(burned) + len(burnt), len(found), [*passes, *[_ENOUGH] * len(burnt)])
+        self._tell_burned(len(found), [*passes, *[_ENOUGH] * len(burnt)], left_out=known - len(changed))
         return found
 
-    def _tell_burned(self, tests: int, vary: int, passes: Sequence[int]) -> None:
-        """Say how many tests were burnt in, now or at this version of the code before, and what that would miss."""
-        if not tests:
+    def _affordable(self, changed: set[str], seconds: float) -> set[str]:
+        """Return the tests of which a few runs each fit into the time: those that a proof may need first."""
+        took: dict[str, float] = {}
+        for attempt in self.recording.attempts.ended:
+            took[attempt.id] = attempt.duration + _A_TEST
+        linked = self.plan.fixes.links_by_test() if self.plan.fixes is not None else {}
+        chosen: set[str] = set()
+        left = seconds / _ROUNDS
+        for id_ in sorted(
+            changed, key=lambda id_: (id_.partition("[")[0] not in linked, took.get(id_, 0), id_)
+        ):
+            left -= took.get(id_, _A_TEST)
+            if left < 0 and chosen:
+                break
+            chosen.add(id_)
+        return chosen
+
+    def _tell_burned(self, vary: int, passes: Sequence[int], *, left_out: int) -> None:
+        """Say how many tests were burnt in, now or at this version of the code before, and what that would miss.
+
+        `passes` are those of each test that does not vary, `left_out` counts the tests for which there was no time.
+        """
+        run = [number for number in passes if number]
+        left_out += len(passes) - len(run)
+        if not vary and not run and not left_out:
             return
-        text = f"burn-in: {plural(tests, 'new or changed test')}, {vary} of them vary"
-        least = min(passes, default=0)
-        if least:
-            text += f"; the others passed {least} times or more ({sentence(least)})"
+        text = f"burn-in: {plural(vary + len(run) + left_out, 'new or changed test')}, {vary} of them vary"
+        if run:
+            whom = "the others" if not left_out else plural(len(run), "other")
+            text += f"; {whom} passed {plural(min(run), 'time')} or more ({sentence(min(run))})"
+        if left_out:
+            text += f"; {left_out} did not run again: `burn_in` is over"
         self._burn_notes.append(text)
 
     def _relative(self) -> str:

@@ -188,7 +188,8 @@ def write_section(
         reporter.write_line(for_terminal(trouble or "nothing was judged"), yellow=True)
         return
     _tell_flaky(reporter, result)
-    lines = terminal.lines(result, config.get_verbosity())
+    failed = sum(len(reporter.stats.get(outcome, ())) for outcome in ("failed", "error", "flaky"))
+    lines = terminal.lines(result, config.get_verbosity(), failed=failed)
     extra = [line for lines in config.hook.pytest_bugsle_report(result=result) for line in lines or ()]
     written, troubles = _write_reports(result, facts.reports)
     if lines or extra or troubles:

@@ -454,3 +454,27 @@ def test_hypothesis_tests_are_hunted_like_others(tmp_path: Path) -> None:
     assert told["test_breaks"]["categories"] == ["failing"]
     assert told["test_polluted"]["polluters"] == ["tests/test_a.py::test_polluter"]
     assert not (repo.top / ".hypothesis").exists()
+
+
+@pytest.mark.slow
+def test_a_suite_that_retries_is_shown_without_its_retries(tmp_path: Path) -> None:
+    """Plain pytest would try the victim again until it passed: the command that is told leaves that out."""
+    pytest.importorskip("pytest_rerunfailures")
+    source = """
+        import pytest
+
+        SEEN = []
+
+        def test_polluter():
+            SEEN.append(1)
+
+        @pytest.mark.flaky(reruns=3)
+        def test_victim():
+            assert not SEEN
+    """
+    said = hunt(project(tmp_path, {"tests/test_a.py": source}), "--budget", "30")
+    test = told_of(said)["test_victim"]
+    assert (test["categories"], test["confirmed"]) == (["victim"], 3)
+    assert shlex.split(test["reproduce"]) == [
+        "bugsle", "flaky", "replay", "tests/test_a.py::test_polluter", "tests/test_a.py::test_victim",
+    ]  # fmt: skip

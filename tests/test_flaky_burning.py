@@ -105,3 +105,28 @@ def test_new_tests_that_need_their_order_are_told(tmp_path: Path) -> None:
     assert test["categories"] == ["brittle"]
     assert test["setters"] == ["tests/test_a.py::test_first"]
     assert "BUG203" in said.rules()
+
+
+@pytest.mark.slow
+def test_many_new_tests_burn_in_those_that_a_proof_needs_and_say_what_was_left_out(tmp_path: Path) -> None:
+    """There is time for a few runs of each, or for none: the guard is burnt in, the slow ones are counted."""
+    slow = """
+        import time
+        import pytest
+
+        @pytest.mark.parametrize("number", range(12))
+        def test_slow(number):
+            time.sleep(0.5)
+    """
+    trapped = Trapped(
+        tmp_path / "project", {"other": "def test_other(): pass\n"}, start={"src/pkg/a.py": BEFORE}
+    )
+    trapped.repo.commit("test: slow ones", {"tests/test_slow.py": slow})
+    trapped.repo.commit("fix: all is added up (#7)", {"src/pkg/a.py": AFTER, "tests/test_a.py": SOLID})
+    said = trapped.run("--bugsle-range=HEAD~2..HEAD", "-p", "no:randomly")
+    assert (said.code, said.status("fix:")) == (0, "proven")
+    (note,) = [note for note in said.report["notes"] if note.startswith("burn-in: ")]
+    assert note.startswith("burn-in: 13 new or changed tests, 0 of them vary; ")
+    left = int(note.partition(" did not run again: `burn_in` is over")[0].rpartition(" ")[2])
+    assert 6 <= left <= 12
+    assert "passed" in note and not note.endswith("0 of them vary")

@@ -333,3 +333,11 @@ def _harmless(found: Result, verbosity: int) -> None:
         assert not line.text.lstrip().startswith("::")
         assert not re.search(r"##\w*\[", line.text)
         line.text.encode("utf-8")
+
+
+def test_a_pass_of_the_gate_is_no_pass_of_the_session() -> None:
+    """Beside failed tests the verdict says whose it is."""
+    passed = result(fix_result(status="proven"))
+    assert lines(passed)[-1].text.endswith("  PASSED")
+    assert lines(passed, failed=1)[-1].text.endswith("  PASSED (this gate; 1 test failed)")
+    assert lines(example(), failed=2)[-1] == lines(example())[-1]

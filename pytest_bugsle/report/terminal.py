@@ -69,10 +69,16 @@ class Line(NamedTuple):
     style: Style | None = None
 
 
-def lines(result: Result, verbosity: int = 0) -> list[Line]:
-    """Return the lines of a report: below 0 only what is wrong, above 0 everything."""
+def lines(result: Result, verbosity: int = 0, *, failed: int = 0) -> list[Line]:
+    """Return the lines of a report: below 0 only what is wrong, above 0 everything.
+
+    `failed` counts what failed in the surrounding session, so that no pass of ours is read as a pass of that.
+    """
     findings = sorted_findings(result)
-    last = _line(f"{summary(result)}  {VERDICTS[result.verdict]}", _VERDICT_STYLES[result.verdict])
+    word = VERDICTS[result.verdict]
+    if failed and result.verdict == "pass":
+        word += f" (this gate; {plural(failed, 'test')} failed)"
+    last = _line(f"{summary(result)}  {word}", _VERDICT_STYLES[result.verdict])
     if verbosity < 0:
         well = result.verdict == "pass" and all(finding.level == "info" for finding in findings)
         return [] if well else [*(line for finding in findings for line in _finding(finding)), last]

@@ -91,6 +91,7 @@ class Sequences:
         self.number = 0
         self.children: dict[int, dict[str, Any]] = {}
         self.session: Any = None
+        self.left_out = False
 
     # --- pytest's hooks ----------------------------------------------------------------------------
 
@@ -100,6 +101,7 @@ class Sequences:
         for name in _RETRYING:
             if early_config.pluginmanager.unregister(name=name) is not None:
                 early_config.addinivalue_line("markers", "flaky: of a plugin that is left out")
+                self.left_out = True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> Any:
@@ -107,7 +109,9 @@ class Sequences:
         self.session = session
         self.items = list(session.items)
         if self.sequence is not None:
-            if [item.nodeid for item in self.items] == [id_ for id_, _ in self.sequence]:
+            if [item.nodeid for item in self.items] == [
+                id_ for id_, _ in self.sequence
+            ] and not self.retries():
                 self.recorder.write("plain")
             session.items = self.line_up(self.numbers(self.sequence))
             reseed()  # a plugin may have seeded them while it collected
@@ -126,6 +130,12 @@ class Sequences:
         gc.freeze()  # what is collected is not touched by the children's collector: their pages stay shared
         self.serve("root")
         return True
+
+    def retries(self) -> bool:
+        """Say whether a plain pytest would try failures again, by an option or by a marker."""
+        option = self.session.config.option
+        asked = getattr(option, "reruns", None) or getattr(option, "retries", None)
+        return self.left_out and bool(asked or any(item.get_closest_marker("flaky") for item in self.items))
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: Any) -> Any:
