@@ -368,7 +368,7 @@ class Auditor:
                     found = self.surveyor.configuration
                 else:
                     ini = found.inifile
-                    found = replace(
+                    found = msgspec.structs.replace(
                         found,
                         rootdir=repo.top / found.rootdir.relative_to(top),
                         inifile=repo.top / ini.relative_to(top) if ini else None,
