@@ -17,7 +17,16 @@ from pytest_bugsle.runner.environment import inner_environment
 from pytest_bugsle.runner.outcome import Request
 
 _STANDALONE = ("faults.py", "guard.py", "measure.py", "recorder.py", "stubs.py")
-_FOR_SEQUENCES = ("forks.py", "state.py", "state_kinds.py", "worlds.py", "worlds_clock.py")
+_FOR_SEQUENCES = (
+    "forks.py",
+    "state.py",
+    "state_kinds.py",
+    "state_tables.py",
+    "state_values.py",
+    "state_walk.py",
+    "worlds.py",
+    "worlds_clock.py",
+)
 _HOSTILE = ("::", "[")  # pytest reads these inside an argument, whatever the file is called
 
 _LAUNCH = """\
