@@ -17,11 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from repositories import CONFIGURATION as PLAIN
-from repositories import Repo, Said, clean_environment, run_pytest, state_of
+from repositories import Repo, Said, bugsle, clean_environment, run_pytest, state_of
 from trap_suites import CONFIGURATION, FAILS_FIRST, PLACE, Trapped, counts, kept, runs
-
-from pytest_bugsle.flaky.version import open_kept
-from pytest_bugsle.git.repository import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -342,8 +339,8 @@ def test_a_killed_session_has_kept_what_ended(tmp_path: Path, args: tuple[str, .
         process.send_signal(signal.SIGKILL)
         process.wait(30)
     done = ended(trapped)
-    with Repository.open(trapped.repo.top) as repo, open_kept(repo, None):
-        pass
+    listed = bugsle(trapped.repo, "flaky", "list", report=False)
+    assert listed.code == 0, listed.out + listed.all
     assert {one.test for one in kept(trapped.store)} == done
     assert [finished for finished, _, _ in runs(trapped.store)] == [False]
     again = trapped.run("-k", "before")

@@ -18,11 +18,10 @@ from pytest_bugsle.errors import BugsleError, ExitCode, UndecidedError, UsageErr
 from pytest_bugsle.flaky import quarantine as excused
 from pytest_bugsle.flaky.attempts import stable_id
 from pytest_bugsle.flaky.rates import LEAST_OVERLAP, Rate
-from pytest_bugsle.flaky.version import FILE
+from pytest_bugsle.flaky.version import anything_kept, open_kept
 from pytest_bugsle.report import past as told
 from pytest_bugsle.report.escape import for_terminal
 from pytest_bugsle.report.words import plural
-from pytest_bugsle.store.place import state_folder
 from pytest_bugsle.store.records import FIRST_MODE, CodeVersion
 
 if TYPE_CHECKING:
@@ -278,17 +277,13 @@ def _history(repo: Path, store: str | None, *, make: bool = False) -> Iterator[t
     """Open the history that holds here; UndecidedError where there is none yet, unless it is made."""
     with commands.opened(repo) as repository:
         url = commands.settings_of(repo, repository, store=store).store
-        folder = state_folder(repository.top, bare=repository.is_bare)
-        local = folder / FILE if folder is not None else None
-        where = url if url and "://" in url else Path(url) if url else local
-        if where is None or (isinstance(where, Path) and not make and not where.exists()):
+        there = bool(url) and ("://" in str(url) or Path(str(url)).exists())
+        if not make and not there and (url or not anything_kept(repository)):
             raise UndecidedError(
                 f"there is no history of tests in {repository.top} yet.",
                 hint="let one run write it: pytest --bugsle",
             )
-        from pytest_bugsle.store.history import open_history
-
-        with open_history(where, fallback=local if url else None) as history:
+        with open_kept(repository, url) as history:
             try:
                 yield repository, history
             finally:

@@ -101,6 +101,12 @@ def journals_of(repo: Repository) -> Path | None:
     return None if folder is None else folder / journal.FOLDER
 
 
+def anything_kept(repo: Repository) -> bool:
+    """Say whether the state folder has a history, or what a killed run has left for one."""
+    folder = state_folder(repo.top, bare=repo.is_bare)
+    return folder is not None and ((folder / FILE).exists() or journal.anything_left(folder / journal.FOLDER))
+
+
 def open_kept(repo: Repository, url: str | None) -> History:
     """Open the history of a repository, at the URL of the settings, else in the state folder.
 

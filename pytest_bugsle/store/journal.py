@@ -70,6 +70,11 @@ class Journal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
 
+def anything_left(folder: Path) -> bool:
+    """Say whether the folder has a journal."""
+    return not folder.is_symlink() and any(folder.glob(f"*{_SUFFIX}"))
+
+
 def take_left(folder: Path, history: History) -> int:
     """Record what runs that are gone have left in a folder, and delete their files; return how many there were.
 
