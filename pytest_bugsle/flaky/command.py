@@ -9,7 +9,7 @@ import click
 
 from pytest_bugsle import commands
 from pytest_bugsle.errors import ExitCode, UsageError
-from pytest_bugsle.flaky import command_history
+from pytest_bugsle.flaky import command_history, command_quarantine
 from pytest_bugsle.report import writer
 from pytest_bugsle.report.escape import for_terminal
 from pytest_bugsle.report.flaky import hunt_lines
@@ -165,4 +165,4 @@ def _line(text: str, style: Style | None = None) -> Line:
 flaky.add_command(command_history.list_tests)
 flaky.add_command(command_history.show_test)
 flaky.add_command(command_history.merge)
-flaky.add_command(command_history.quarantine)
+flaky.add_command(command_quarantine.quarantine)

@@ -1,12 +1,10 @@
-"""`bugsle flaky list | show | merge | quarantine …`: what the history holds, and what it excuses.  PYTEST_DONT_REWRITE"""
+"""`bugsle flaky list | show | merge`: what the history holds.  PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
 from collections import Counter
-from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +12,17 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_bugsle import commands
-from pytest_bugsle.errors import BugsleError, ExitCode, UndecidedError, UsageError
+from pytest_bugsle.errors import ExitCode, UndecidedError, UsageError
 from pytest_bugsle.flaky import quarantine as excused
-from pytest_bugsle.flaky.attempts import stable_id
+from pytest_bugsle.flaky.command_shared import (
+    EVERY_ATTEMPT,
+    history_of,
+    known_test,
+    now,
+    repo_option,
+    store_option,
+)
 from pytest_bugsle.flaky.rates import LEAST_OVERLAP, Rate
-from pytest_bugsle.flaky.version import anything_kept, open_kept
 from pytest_bugsle.report import past as told
 from pytest_bugsle.report.escape import for_terminal
 from pytest_bugsle.report.words import plural
@@ -27,29 +31,16 @@ from pytest_bugsle.store.records import FIRST_MODE, CodeVersion
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pytest_bugsle.git.repository import Repository
     from pytest_bugsle.report.terminal import Line
     from pytest_bugsle.store.history import History
     from pytest_bugsle.store.questions import PastAttempt, Tally
 
-_EVERY_ATTEMPT = 100_000
 _ENOUGH = 1_000
 """Attempts of a test by which it is known which others fail with it."""
 _MOST_COMPARED = 200
-_COMMIT = f"commit {excused.SHOWN}: git add :/{excused.FOLDER} && git commit"
 _DAYS = re.compile(r"\d{1,6}", re.ASCII)
-_ISSUE = re.compile(r"https?://[^\s/]+/\S+|[\w./-]*[#!]\d+|[A-Za-z][\w.]*(?:-\w+)*-\d+")
 
-_repo = click.option(
-    "--repo",
-    metavar="PATH",
-    type=click.Path(path_type=Path),
-    default=Path(),
-    help="The repository (default: here).",
-)
-_store = click.option(
-    "--store", metavar="URL", help="The history in this PostgreSQL, not .bugsle/history.db."
-)
+
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _verbose = click.option("-v", "--verbose", count=True, help="Name all tests that fail together.")
 
@@ -59,7 +50,7 @@ def _since(context: click.Context, option: click.Parameter, value: str | None) -
     if value is None:
         return None
     if _DAYS.fullmatch(value):
-        return _now().timestamp() - int(value) * 86_400
+        return now().timestamp() - int(value) * 86_400
     try:
         return dt.datetime.combine(dt.date.fromisoformat(value), dt.time(), dt.UTC).timestamp()
     except ValueError:
@@ -72,8 +63,8 @@ def _since(context: click.Context, option: click.Parameter, value: str | None) -
 @_json
 @_verbose
 @click.option("-q", "--quiet", is_flag=True, help="One line a test.")
-@_store
-@_repo
+@store_option
+@repo_option
 def list_tests(
     since: float | None,
     limit: int,
@@ -88,7 +79,7 @@ def list_tests(
     A test is flaky when it passed and failed at one version of the code. What failed with every attempt of
     its version is counted and not listed. Tests that fail together are listed once.
     """
-    with _history(repo, store) as (repository, history):
+    with history_of(repo, store) as (repository, history):
         entries = excused.read(excused.place(repository.top)) if not repository.is_bare else ()
         tallies = history.tallies(since=since)
         if not tallies:
@@ -113,17 +104,17 @@ def list_tests(
 )
 @_json
 @_verbose
-@_store
-@_repo
+@store_option
+@repo_option
 def show_test(id: str, limit: int, as_json: bool, verbose: int, store: str | None, repo: Path) -> int:
     """Show the past of a test: its history as a strip, its rate, its errors, its causes.
 
     The end or a part of an id is enough where only one test has it.
     """
-    with _history(repo, store) as (repository, history):
+    with history_of(repo, store) as (repository, history):
         entries = excused.read(excused.place(repository.top)) if not repository.is_bare else ()
-        test = _known(history, id)
-        past = history.past(test, _EVERY_ATTEMPT)
+        test = known_test(history, id)
+        past = history.past(test, EVERY_ATTEMPT)
         flaky = [each.test for each in history.tallies() if each.mixed_versions and each.test != test]
         events = _events(past)
         together = [
@@ -139,8 +130,8 @@ def show_test(id: str, limit: int, as_json: bool, verbose: int, store: str | Non
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@_store
-@_repo
+@store_option
+@repo_option
 def merge(files: tuple[Path, ...], store: str | None, repo: Path) -> int:
     """Take the histories of other runs into this one; again does no harm.
 
@@ -148,7 +139,7 @@ def merge(files: tuple[Path, ...], store: str | None, repo: Path) -> int:
     others are taken all the same.
     """
     failed = False
-    with _history(repo, store, make=True) as (_, history):
+    with history_of(repo, store, make=True) as (_, history):
         for path in files:
             try:
                 merged = history.merge(path)
@@ -164,170 +155,13 @@ def merge(files: tuple[Path, ...], store: str | None, repo: Path) -> int:
     return int(ExitCode.USAGE if failed else ExitCode.PASS)
 
 
-@click.group()
-def quarantine() -> None:
-    """Excuse a flaky test's known errors until a day, in a file that is reviewed."""
-
-
-@quarantine.command("add")
-@click.argument("id", metavar="ID")
-@click.option("--issue", required=True, metavar="URL|#42", help="Where its repair is followed up.")
-@click.option("--owner", metavar="NAME", help="Who sees to it (default: git's user.name).")
-@click.option("--cause", metavar="TEXT", help="Why it is flaky, as far as that is known.")
-@click.option(
-    "--days", type=click.IntRange(1, excused.LONGEST), default=excused.LONGEST, show_default=True,
-    help="How long.",
-)  # fmt: skip
-@_store
-@_repo
-def quarantine_add(
-    id: str, issue: str, owner: str | None, cause: str | None, days: int, store: str | None, repo: Path
-) -> int:
-    """Quarantine a test that the history has seen pass and fail at one version of the code.
-
-    It still runs. Excused are the errors that it is known by, and nothing else. To renew an entry, the test
-    must have failed since.
-    """
-    if not _ISSUE.fullmatch(issue):
-        raise click.BadParameter("it must be a URL, or a reference such as #42.", param_hint="--issue")
-    with _history(repo, store) as (repository, history):
-        place = _place(repository)
-        entries = excused.read(place)
-        test = _known(history, id)
-        past = history.past(test, _EVERY_ATTEMPT)
-        before = next((entry for entry in entries if entry.id == test), None)
-        owner = owner or (before.owner if before else repository.config("user.name")) or ""
-    if not owner.strip():
-        raise UsageError(
-            "nobody owns the entry.", why="git knows no user.name.", hint="name somebody: --owner NAME"
-        )
-    found = excused.evidence(past)
-    today = _now().date()
-    _refuse(test, found, before, today)
-    entry = excused.Entry(
-        id=test,
-        cause=cause if cause is not None else before.cause if before else "",
-        failures=found.failures,
-        attempts=found.attempts,
-        fingerprints=found.fingerprints,
-        owner=owner,
-        issue=issue,
-        added=today,
-        expires=today + dt.timedelta(days=days),
-    )
-    excused.write(place, [entry, *(each for each in entries if each.id != test)])
-    _say(
-        f"{'renewed' if before else 'added'}: {test}",
-        f"    failed {found.failures} of {found.attempts} attempts, with "
-        f"{plural(len(found.fingerprints), 'error')} that {'is' if len(found.fingerprints) == 1 else 'are'} "
-        f"excused until {entry.expires}; owner {owner}, {issue}",
-        _COMMIT,
-    )
-    return int(ExitCode.PASS)
-
-
-@quarantine.command("release")
-@click.argument("id", metavar="ID")
-@click.option("--force", is_flag=True, help="Release it though it is not shown to be stable.")
-@click.option("--reason", metavar="TEXT", help="With --force: why.")
-@_store
-@_repo
-def quarantine_release(id: str, force: bool, reason: str | None, store: str | None, repo: Path) -> int:
-    """Take a test out of the quarantine, once it passed often enough in a row since it was added."""
-    if force != bool((reason or "").strip()):
-        raise click.UsageError("--force and --reason TEXT go together.")
-    with commands.opened(repo) as repository:
-        place = _place(repository)
-        entries = excused.read(place)
-        names = [entry.id for entry in entries]
-        test = id if id in names else _nearest(id, names, "in the quarantine")
-        entry = next(entry for entry in entries if entry.id == test)
-    past: Sequence[PastAttempt] = ()
-    try:
-        with _history(repo, store) as (_, history):
-            past = history.past(test, _EVERY_ATTEMPT)
-    except BugsleError:
-        if not force:
-            raise
-    seen = excused.recovery(past, entry.added)
-    counted = (
-        f"since it was added on {entry.added} it failed {plural(seen.failures, 'time')}, "
-        f"and then passed {plural(seen.passes, 'time')}"
-        if seen.failures
-        else f"since it was added on {entry.added} it passed {plural(seen.passes, 'time')}"
-    )
-    if not seen.is_shown and not force:
-        raise UndecidedError(
-            f"{test} is not shown to be stable: {plural(seen.needed - seen.passes, 'more straight pass', 'more straight passes')} needed.",
-            why=f"{counted}; {seen.needed} in a row show, with an error of at most 5 %, that it fails less than "
-            "once in 20 times.",
-            hint="let the suite run with --bugsle, or release it all the same: --force --reason TEXT",
-        )
-    excused.write(place, [each for each in entries if each.id != test])
-    how = f"by force: {reason}" if force and not seen.is_shown else "it is shown to be stable"
-    _say(f"released: {test}", f"    {how} ({counted})", _COMMIT)
-    return int(ExitCode.PASS)
-
-
 # --- the history -----------------------------------------------------------------------------------
-
-
-@contextmanager
-def _history(repo: Path, store: str | None, *, make: bool = False) -> Iterator[tuple[Repository, History]]:
-    """Open the history that holds here; UndecidedError where there is none yet, unless it is made."""
-    with commands.opened(repo) as repository:
-        url = commands.settings_of(repo, repository, store=store).store
-        there = bool(url) and ("://" in str(url) or Path(str(url)).exists())
-        if not make and not there and (url or not anything_kept(repository)):
-            raise UndecidedError(
-                f"there is no history of tests in {repository.top} yet.",
-                hint="let one run write it: pytest --bugsle",
-            )
-        with open_kept(repository, url) as history:
-            try:
-                yield repository, history
-            finally:
-                for note in history.notes:
-                    click.echo(for_terminal(f"note: {note}"), err=True)
 
 
 def _nothing(history: History) -> UndecidedError:
     return UndecidedError(
         f"the history {history.name} holds no test for that time.",
         hint="let one run write it: pytest --bugsle",
-    )
-
-
-def _known(history: History, name: str) -> str:
-    """Return the test that a name means; UsageError with what is near where that is not clear."""
-    for id_ in (name, stable_id(name)):
-        if history.past(id_, 1):
-            return id_
-    return _nearest(name, [tally.test for tally in history.tallies()], "in the history")
-
-
-def _nearest(name: str, names: Sequence[str], where: str) -> str:
-    """Return the one test of which `name` is the end, or else a part."""
-    tests: tuple[Callable[[str], bool], ...] = (
-        lambda each: each.endswith((f"::{name}", f"/{name}")),
-        lambda each: each.endswith(name),
-        lambda each: name in each,
-    )
-    found: list[str] = []
-    for test in tests:
-        found = [each for each in names if test(each)] if name else []
-        if len(found) == 1:
-            return found[0]
-        if found:
-            break
-    near = found or difflib.get_close_matches(name, names, n=3)
-    what = f"{len(found)} tests {where} are called {name}." if found else f"there is no test {name} {where}."
-    more = f" and {len(near) - 5} more" if len(near) > 5 else ""
-    raise UsageError(
-        what,
-        hint=f"{'name one' if found else 'did you mean'}: {', '.join(near[:5])}{more}"
-        if near
-        else "the names are in: bugsle flaky list",
     )
 
 
@@ -388,7 +222,7 @@ def _row(group: Sequence[Tally], whole: float, entries: Iterable[excused.Entry])
         versions=first.mixed_versions,
         last_seen=excused.day_of(first.last_seen).isoformat(),
         quarantined=entry.expires.isoformat() if entry else "",
-        expired=bool(entry and _now().date() > entry.expires),
+        expired=bool(entry and now().date() > entry.expires),
         together=tuple(each.test for each in group[1:]),
     )
 
@@ -408,7 +242,7 @@ def _past(
     failing = Counter(each.mode for each in failed)
     said = ""
     if entry is not None:
-        said = "quarantine ended on" if _now().date() > entry.expires else "quarantined until"
+        said = "quarantine ended on" if now().date() > entry.expires else "quarantined until"
         said += f" {entry.expires} (owner {entry.owner}, {entry.issue})"
     return told.PastTest(
         id=test,
@@ -449,62 +283,8 @@ def _versions(past: Iterable[PastAttempt]) -> Iterator[told.PastVersion]:
 # --- the quarantine --------------------------------------------------------------------------------
 
 
-def _refuse(
-    test: str,
-    found: excused.Evidence,
-    before: excused.Entry | None,
-    today: dt.date,
-) -> None:
-    """Raise UndecidedError where the history does not show what an entry claims (BUG205)."""
-    again = f"run it more often: pytest --bugsle, or look on purpose: bugsle flaky hunt --suspect {test}"
-    why = "what is excused without evidence may be a real failure (BUG205)."
-    if not found.mixed:
-        raise UndecidedError(
-            f"{test} is not shown to be flaky: no version of the code saw it pass and fail.",
-            why=why,
-            hint=again,
-        )
-    if not found.fingerprints:
-        raise UndecidedError(
-            f"{test} has no error that could be excused: a crash and an error in setup or teardown never are.",
-            why=why,
-            hint="mend what makes it crash or its fixtures fail",
-        )
-    if before is not None and found.last <= before.added:
-        raise UndecidedError(
-            f"{test} did not fail since it was quarantined on {before.added}: there is no reason to renew that.",
-            why=why,
-            hint=f"release it: bugsle flaky quarantine release {test}",
-        )
-    if (today - found.last).days > excused.LONGEST:
-        raise UndecidedError(
-            f"{test} was not flaky since {found.last}, more than {excused.LONGEST} days ago.",
-            why=why,
-            hint=again,
-        )
-
-
-def _place(repository: Repository) -> Path:
-    if repository.is_bare:
-        raise UsageError(
-            f"{repository.top} is a bare repository.",
-            why="the quarantine is a file of the work tree.",
-            hint="name a work tree by --repo PATH",
-        )
-    return excused.place(repository.top)
-
-
-def _say(*lines: str) -> None:
-    for line in lines:
-        click.echo(for_terminal(line))
-
-
 def _print(value: told.Ranking | told.PastTest, lines: Iterable[Line], *, as_json: bool) -> None:
     if as_json:
         click.echo(told.in_json(value))
     else:
         commands.print_lines(lines, ())
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(tz=dt.UTC)
