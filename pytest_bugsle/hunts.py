@@ -19,6 +19,7 @@ from pytest_bugsle.flaky.factors import standard_factors
 from pytest_bugsle.flaky.gather import Ground
 from pytest_bugsle.flaky.hunting import Hunt
 from pytest_bugsle.flaky.probing import Prober
+from pytest_bugsle.flaky.strips import with_history
 from pytest_bugsle.flaky.version import new_run, open_kept, standing
 from pytest_bugsle.gate import Request, verdict_of
 from pytest_bugsle.git.pool import Pool
@@ -85,7 +86,7 @@ def hunt(wanted: Wanted) -> Result:
             looking.run()
             tests = _results(looking, sequences, request)
             tests = [_with_order(test, looking, repo) for test in tests]
-            kept = _keep(looking, repo, request, python)
+            tests, kept = _keep(tests, looking, repo, request, python)
             notes = [*kept, *_not_collected(sequences), *looking.notes]
             runs, orders = sequences.started, [order.name for order in looking.orders]
     findings = [f for f in verdict.findings_of(tests, settings.rules, ci=request.ci) if f.level != "off"]
@@ -187,8 +188,10 @@ def _results(looking: Hunt, sequences: Sequences, request: Request) -> list[Flak
     return tests
 
 
-def _keep(looking: Hunt, repo: Repository, request: Request, python: str) -> list[str]:
-    """Keep the planned runs in the history; return notes."""
+def _keep(
+    tests: list[FlakyTest], looking: Hunt, repo: Repository, request: Request, python: str
+) -> tuple[list[FlakyTest], list[str]]:
+    """Keep the planned runs in the history; return the tests with their past, and notes."""
     facts = interpreter_facts(python)
     try:
         stands = standing(repo, facts.digest)
@@ -210,9 +213,9 @@ def _keep(looking: Hunt, repo: Repository, request: Request, python: str) -> lis
                 ),
             )
             history.finish(run.run_id, collected=len(looking.sequences.items), disaster=False)
-            return list(history.notes)
+            return with_history(tests, history.past), list(history.notes)
     except BugsleError as error:
-        return [f"the attempts of this hunt are not kept: {error.what}"]
+        return tests, [f"the attempts of this hunt are not kept: {error.what}"]
 
 
 def _with_order(test: FlakyTest, looking: Hunt, repo: Repository) -> FlakyTest:

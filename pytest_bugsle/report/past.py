@@ -11,22 +11,12 @@ import msgspec
 from pytest_bugsle.report.escape import for_terminal
 from pytest_bugsle.report.terminal import MOST_TEXT, Line, Style
 from pytest_bugsle.report.words import plural
+from pytest_bugsle.results import OUTCOME_MARKS
 from pytest_bugsle.stats.power import RARE, percent, runs_to_see, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_MARKS: Mapping[str, str] = {
-    "passed": ".",
-    "failed": "F",
-    "error": "E",
-    "xfailed": "x",
-    "xpassed": "X",
-    "skipped": "s",
-    "missing": "s",
-    "timeout": "T",
-    "died": "!",
-}
 _MEANINGS: Mapping[str, str] = {
     ".": "passed",
     "F": "failed",
@@ -221,7 +211,8 @@ def _strip(versions: Sequence[PastVersion]) -> Iterator[tuple[str, str]]:
 
 def _run(run: PastRun) -> str:
     suite, tried = (
-        "".join(_MARKS.get(outcome, "?") for outcome in outcomes) for outcomes in (run.suite, run.tried)
+        "".join(OUTCOME_MARKS.get(outcome, "?") for outcome in outcomes)
+        for outcomes in (run.suite, run.tried)
     )
     word = f"{suite}/{tried}" if tried else suite
     if run.disaster:
