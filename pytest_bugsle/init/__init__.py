@@ -1,0 +1,1 @@
+"""What `bugsle init` finds out about a project, and the texts that it proposes.  PYTEST_DONT_REWRITE"""
