@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import histories, suites
+from benchmarks import dora, histories, suites
 from benchmarks.measuring import QUIET, ROUNDS, Figure, git, paired, pytest, seconds
 
 
@@ -111,6 +111,7 @@ def figures() -> list[Figure]:
         long_history,
         *histories.MEASURES,
         *suites.MEASURES,
+        *dora.MEASURES,
     ):
         with tempfile.TemporaryDirectory(prefix="bugsle-bench-") as name:
             folder = Path(name) / "project"

@@ -43,6 +43,16 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
         "flaky",
         "Which tests cannot be trusted, and why: hunt, replay, list, show, quarantine, merge.",
     ),
+    "dora": (
+        "pytest_bugsle.delivery.command",
+        "dora",
+        "Say how often, how fast and how often wrong this repository delivers, from its own history.",
+    ),
+    "init": (
+        "pytest_bugsle.init.command",
+        "init",
+        "Write settings, hooks and workflow for this project; the diff is shown first.",
+    ),
     "rule": ("pytest_bugsle.explain", "rule", "Explain a rule, or list them all."),
     "doctor": ("pytest_bugsle.explain", "doctor", "Say what the gate sees here."),
     "demo": ("pytest_bugsle.demo", "demo", "Play the story that named the project, in a real repository."),

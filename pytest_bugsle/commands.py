@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pytest_bugsle import gate
 from pytest_bugsle.errors import BugsleError, ExitCode, ProgramError, UsageError
 from pytest_bugsle.git.repository import Repository
 from pytest_bugsle.report import terminal, writer
 from pytest_bugsle.report.escape import for_terminal
-from pytest_bugsle.runner.configuration import read_configuration
 from pytest_bugsle.settings import find_settings, make_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_bugsle import gate
     from pytest_bugsle.results import Result
     from pytest_bugsle.settings import Settings
 
@@ -33,6 +32,14 @@ strict = click.option("--strict", is_flag=True, default=None, help="Undecided fa
 python = click.option(
     "--python", metavar="PATH", help="The interpreter that runs the tests; it needs pytest, not us."
 )
+
+
+_BADGE = "pytest_bugsle.badge"
+
+
+def _remember_badge(context: click.Context, option: click.Parameter, value: Path | None) -> None:
+    """Keep the folder for `targets_of`, so that no command has to hand it on."""
+    context.meta[_BADGE] = value
 
 
 def reporting(
@@ -49,7 +56,15 @@ def reporting(
                 "reports",
                 metavar="FORMAT[:PATH]",
                 multiple=True,
-                help="Write a report: json, sarif, junit or markdown (repeatable).",
+                help="Write a report: json, sarif, junit, markdown, github or html (repeatable).",
+            ),
+            click.option(
+                "--badge",
+                metavar="DIR",
+                type=click.Path(path_type=Path),
+                expose_value=False,
+                callback=_remember_badge,
+                help="Write SVG badges of the result into this folder.",
             ),
             click.option(
                 "--repo",
@@ -97,6 +112,10 @@ class Progress:
 def targets_of(reports: tuple[str, ...]) -> tuple[writer.Target, ...]:
     """Read where reports go, and find out before any work whether they can be written."""
     targets = writer.parse_targets(reports)
+    context = click.get_current_context(silent=True)
+    badge = context.meta.get(_BADGE) if context is not None else None
+    if badge is not None:
+        targets = (*targets, writer.Target(writer.BADGES, badge))
     writer.check_places(targets)
     return targets
 
@@ -114,6 +133,9 @@ def settings_of(where: Path, repository: Repository, **options: Any) -> Settings
 
 def request_of(where: Path, repository: Repository, settings: Settings, **more: Any) -> gate.Request:
     """Return what a command asks of the gate."""
+    from pytest_bugsle import gate
+    from pytest_bugsle.runner.configuration import read_configuration
+
     return gate.Request(
         start=where,
         settings=settings,

@@ -227,6 +227,17 @@ RULES: Mapping[str, Rule] = {
             "Such a test cannot be run by name, has no history, and cannot be distributed by pytest-xdist.",
             'Give its parameters ids: `pytest.param(…, id="name")`, or `ids=` with plain text.',
         ),
+        Rule(
+            "BUG510",
+            "complexity-grows",
+            "error",
+            "A changed function is now more complex than the limit, or became much more complex at once: "
+            "the hook `bugsle-complexity` counts the ways through it (McCabe).",
+            "Bugs gather where nobody can hold all the ways through a function in the head, and each way "
+            "needs a test of its own.",
+            "Take a part of the function out into one with a name of its own; or raise `complexity_limit` "
+            "or `complexity_step` in the settings.",
+        ),
     )
 }
 

@@ -60,7 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         dest="bugsle_report",
-        help="Write a report: json, sarif, junit or markdown (repeatable)",
+        help="Write a report: json, sarif, junit, markdown, github or html (repeatable)",
     )
     group.addoption(
         "--bugsle-proof",

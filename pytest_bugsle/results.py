@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -31,6 +32,18 @@ STATUS_ORDER: tuple[Status, ...] = (
     "passes-without-fix",
     "undecided",
 )
+#: The letters of a test's past.
+OUTCOME_MARKS: Mapping[str, str] = {
+    "passed": ".",
+    "failed": "F",
+    "error": "E",
+    "xfailed": "x",
+    "xpassed": "X",
+    "skipped": "s",
+    "missing": "s",
+    "timeout": "T",
+    "died": "!",
+}
 LinkKind = Literal[
     "marker",
     "trailer",
@@ -270,8 +283,162 @@ class FlakyTest(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     state: list[StateDifference] = []
     place: str | None = None
+    history: list[str] = []
+    """Its first attempts in the suite's runs before, oldest first: a word for each version of the code, a letter
+    for each attempt, as `bugsle flaky show` prints them."""
     in_session: bool = False
     """It failed in the session itself, which is none of the `failures`: it was tried again because of that."""
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """The time that is looked at, both ends included, in seconds since the epoch and as UTC; `days` long."""
+
+    start: int
+    end: int
+    since: str
+    until: str
+    days: float
+
+
+class Durations(msgspec.Struct, frozen=True, kw_only=True):
+    """How long things took, in seconds; nulls where n is 0. `negative` counts those that took less than none.
+
+    The median of an even n is the mean of the two in the middle; the other quantiles are by nearest rank.
+    """
+
+    n: int
+    median_seconds: float | None = None
+    mean_seconds: float | None = None
+    min_seconds: int | None = None
+    p25_seconds: int | None = None
+    p75_seconds: int | None = None
+    p90_seconds: int | None = None
+    negative: int = 0
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """Lead times with the commits that still wait: `median_seconds` by Kaplan and Meier, null if not reached."""
+
+    n: int
+    released: int
+    median_seconds: int | None
+
+
+class Frequency(msgspec.Struct, frozen=True, kw_only=True):
+    """Deployments in so many days; the rate and its exact Poisson interval of 95 % for 30 days."""
+
+    deployments: int
+    days: float
+    per_30_days: float | None
+    interval: tuple[float, float] | None
+
+
+class FailureRate(msgspec.Struct, frozen=True, kw_only=True):
+    """How many deployments failed, with a Wilson interval of 95 %; nulls where there was no deployment."""
+
+    failed: int
+    deployments: int
+    rate: float | None
+    interval: tuple[float, float] | None
+
+
+class Reverts(msgspec.Struct, frozen=True, kw_only=True):
+    """Commits of HEAD (no merges) that revert, by their body, their subject, or either of them.
+
+    `targets` are the commits that bodies name, `resolved` those of them that are here, `crossing` the pairs
+    of which the revert was first deployed later than its target.
+    """
+
+    body: int
+    subject: int
+    either: int
+    targets: int
+    resolved: int
+    crossing: int
+
+
+class HistoryFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read, whatever the window: HEAD's commits, the tags, and what messages mention.
+
+    `commits`, `merges`, `mainline` and `fixes` (by their subjects, no merges) are HEAD's, `commits_with_tags`
+    and `picked` (cherry-picks that say so) are of HEAD and all tags; `named_fixes` have a `Fixes: <sha>` line.
+    Of the `releases` so many are `unreachable` from HEAD, and so many brought a commit that no other had;
+    `release_commits` counts each tagged commit once. Of skewed clocks tell `newer_parents`, pairs of which
+    the parent was committed after its child, and `authored_later`, commits authored after they were committed.
+    """
+
+    commits: int
+    commits_with_tags: int
+    merges: int
+    mainline: int
+    tags: int
+    lightweight_tags: int
+    tags_on_no_commit: int
+    releases: int
+    unreachable: int
+    release_commits: int
+    with_new_commits: int
+    newer_parents: int
+    authored_later: int
+    fixes: int
+    named_fixes: int
+    picked: int
+    squashed: int
+
+
+class TrendPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of a month (`2026-01`) or of one deployment; `start` in seconds since the epoch."""
+
+    period: str
+    start: int
+    releases: int
+    lead_time: Durations
+    change_failure: dict[str, FailureRate] = {}
+
+
+class DeliveryFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of one window. Rates of failure and recoveries by rung of evidence.
+
+    `commits` of HEAD fall in the window, `merges` and `bots` among them; `left_out` of those that were
+    deployed in it are in no lead time. `unreleased` commits are in no deployment at the window's end.
+    """
+
+    releases: int
+    commits: int
+    merges: int
+    bots: int
+    left_out: int
+    unreleased: int
+    unreleased_age: Durations
+    lead_time: Durations
+    lead_time_by_commit_date: Durations
+    lead_time_with_unreleased: Waiting
+    author_to_mainline: Durations
+    mainline_to_release: Durations
+    deployment_frequency: Frequency
+    change_failure: dict[str, FailureRate]
+    recovery: dict[str, Durations]
+
+
+class RepositoryDelivery(DeliveryFigures, frozen=True, kw_only=True):
+    """The figures of one repository."""
+
+    repository: str
+    head: str
+    window: Window
+    history: HistoryFacts
+    reverts: Reverts
+    trend: list[TrendPoint]
+    squashed: bool = False
+    """Most of the mainline are squash merges: what came before the merge is in no lead time."""
+    notes: list[str] = []
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """What `bugsle dora` says; `pooled` counts the deployments and commits of all repositories together."""
+
+    pooled: DeliveryFigures | None
+    repositories: list[RepositoryDelivery]
 
 
 class Range(msgspec.Struct, frozen=True, kw_only=True):
@@ -344,6 +511,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     audit: AuditResult | msgspec.UnsetType = msgspec.UNSET
     hotspots: list[Hotspot] | msgspec.UnsetType = msgspec.UNSET
     tests: list[FlakyTest] | msgspec.UnsetType = msgspec.UNSET
+    delivery: Delivery | msgspec.UnsetType = msgspec.UNSET
     timings: Timings = Timings()
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -74,8 +72,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tracker: str | None = None
     strict: bool = False
     store: str | None = None
+    tag_pattern: str | None = None
     examine: int = 10
     burn_in: float = 10.0
+    complexity_limit: int = 10
+    complexity_step: int = 5
     rules: dict[str, Level] = {}
     waivers: tuple[Waiver, ...] = ()
 
@@ -113,9 +114,14 @@ MEANINGS: Mapping[str, str] = {
     "strict": "undecided fails the run",
     "store": "a `postgresql://` URL at which a team keeps the history of its tests; default: "
     "`.bugsle/history.db`",
+    "tag_pattern": "a regular expression for the whole name of a release tag; default: final versions, such as "
+    "`1.2`, `v1.2.3` and `release-1.2`",
     "examine": "how many failed tests of a session are tried again, to tell flaky ones from broken ones; "
     "0 for none",
     "burn_in": "seconds in which new and changed tests are run again before they can become guards; 0 for none",
+    "complexity_limit": "the most cyclomatic complexity that a changed function may grow to; radon's rank C "
+    "begins at 11",
+    "complexity_step": "how much more complex a function may become by one commit",
     "rules": "a table of rule = level (`error`, `warning`, `info`, `off`)",
     "waivers": "a list of tables with `rule`, `commit` or `bug`, `reason` and `expires`",
 }
@@ -136,6 +142,7 @@ _FROM_ENVIRONMENT = (
     "tracker",
     "strict",
     "store",
+    "tag_pattern",
     "examine",
     "burn_in",
 )
@@ -175,8 +182,10 @@ def find_settings(start: Path, top: Path) -> tuple[dict[str, Any], Path | None]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(
             f"{path} cannot be read: {error}",
@@ -218,6 +227,8 @@ def make_settings(
             origins[key] = "the command line"
     for key, known in _CHOICES.items():
         if key in values and values[key] not in known:
+            import difflib
+
             raise UsageError(
                 f"{origins.get(key, where)}: {key} = {values[key]!r}, must be one of {', '.join(known)}.",
                 hint=f'{key} = "{(difflib.get_close_matches(str(values[key]), known, n=1) or known)[0]}"',
@@ -244,6 +255,8 @@ def _plain(message: str) -> str:
 def _known(values: Mapping[str, Any], fields: tuple[str, ...], where: str) -> None:
     for key in values:
         if key not in fields:
+            import difflib
+
             near = difflib.get_close_matches(key, fields, n=1, cutoff=0.4)
             raise UsageError(
                 f"{where}: unknown key {key!r}.",
@@ -276,8 +289,15 @@ def _checked(settings: Settings, where: str, origins: Mapping[str, str]) -> Sett
             f"{origins.get('burn_in', where)}: burn_in = {settings.burn_in:g}, must be 0 or more seconds.",
             hint="burn_in = 10",
         )
-    for key in ("fix_patterns", "no_fix_patterns"):
-        for pattern in getattr(settings, key):
+    for key, least in (("complexity_limit", 1), ("complexity_step", 0)):
+        if getattr(settings, key) < least:
+            raise UsageError(
+                f"{origins.get(key, where)}: {key} = {getattr(settings, key)}, must be {least} or more.",
+                hint=f"{key} = {getattr(Settings(), key)}",
+            )
+    for key in ("fix_patterns", "no_fix_patterns", "tag_pattern"):
+        given = getattr(settings, key) or ()
+        for pattern in (given,) if isinstance(given, str) else given:
             try:
                 re.compile(pattern)
             except re.error as error:

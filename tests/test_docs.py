@@ -296,14 +296,24 @@ def test_yaml_is_valid_and_brings_the_history(text: str) -> None:
     """Each CI example can be read, fetches the whole history, and runs the gate."""
     yaml = pytest.importorskip("yaml", reason="PyYAML reads the examples")
     data = yaml.safe_load(text)
-    if "jobs" in data:
-        steps = data["jobs"]["test"]["steps"]
-        checkout = next(step for step in steps if step.get("uses", "").startswith("actions/checkout@"))
-        assert checkout["with"]["fetch-depth"] == 0
-        assert any("pytest --bugsle" in step.get("run", "") for step in steps)
-    else:
-        assert data["test"]["variables"]["GIT_DEPTH"] == 0
-        assert any("pytest --bugsle" in line for line in data["test"]["script"])
+    if "repos" in data:
+        manifest = yaml.safe_load(text_of(TOP / ".pre-commit-hooks.yaml"))
+        assert {hook["id"] for hook in data["repos"][0]["hooks"]} <= {hook["id"] for hook in manifest}
+        return
+    for name, job in data.get("jobs", data).items():
+        if "steps" in job:
+            checkout = next(
+                step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")
+            )
+            assert checkout["with"]["fetch-depth"] == 0
+            lines = [step.get("run", "") + step.get("uses", "") for step in job["steps"]]
+        else:
+            assert job["variables"]["GIT_DEPTH"] == 0
+            lines = job["script"]
+        gate = (
+            ("pytest --bugsle", "/pytest-bugsle@") if name == "test" else ("bugsle dora", "/pytest-bugsle@")
+        )
+        assert any(word in line for line in lines for word in gate)
 
 
 @pytest.mark.parametrize("text", blocks("python"))

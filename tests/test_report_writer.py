@@ -97,8 +97,10 @@ def test_two_reports_do_not_share_a_place() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_format_writes_its_file(name: str, tmp_path: Path) -> None:
+def test_every_format_writes_its_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each format of the table renders, and the file holds exactly that; nothing lies beside it."""
+    for variable in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):  # of the job that runs this test
+        monkeypatch.delenv(variable, raising=False)
     assert write(example(), parse_target(f"{name}:report"), folder=tmp_path) == Path("report")
     assert (tmp_path / "report").read_bytes() == reporter(name).render(example())
     assert os.listdir(tmp_path) == ["report"]

@@ -45,12 +45,18 @@ class Blamed:
 
 
 def blame(
-    repo: Repository, commit: str, path: str, ranges: Iterable[tuple[int, int]], ignored: Iterable[str] = ()
+    repo: Repository,
+    commit: str,
+    path: str,
+    ranges: Iterable[tuple[int, int]],
+    ignored: Iterable[str] = (),
+    *,
+    moves: bool = True,
 ) -> tuple[Blamed, ...]:
     """Give the origin of the lines in `ranges` (first, last) of a file, in their order.
 
-    Whitespace is no change, and lines are followed through moves and copies. `ignored` are commits that
-    are looked through. What is no text, too large or not there has no origins; lines behind the end of
+    Whitespace is no change, and lines are followed through moves and copies (without `moves` through renames
+    of the file alone, which is much quicker). `ignored` are commits that are looked through. What is no text, too large or not there has no origins; lines behind the end of
     the file are left out.
     """
     sha = repo.resolve(commit)
@@ -58,7 +64,7 @@ def blame(
     wanted = sorted({n for first, end in ranges for n in range(max(first, 1), min(end, last) + 1)})
     if sha is None or not wanted:
         return ()
-    args = ["blame", "--incremental", "-w", "-M", "-C", *_options(wanted[:MOST_LINES])]
+    args = ["blame", "--incremental", "-w", *(("-M", "-C") if moves else ()), *_options(wanted[:MOST_LINES])]
     with tempfile.TemporaryDirectory(prefix="bugsle-blame-") as folder:
         names = Path(folder, "ignored")
         names.write_text("".join(f"{name}\n" for name in ignored), "ascii")

@@ -48,6 +48,13 @@ class Tag:
     product: str
     parts: int
     prerelease: bool
+    suffixed: bool = False
+    """Something stands behind the number: `1.0.post1`, `2.0rc1`."""
+
+    @property
+    def is_final(self) -> bool:
+        """Say whether PEP 440 and semver call it a final release, with at least `major.minor`."""
+        return self.parts > 1 and not self.prerelease and not self.suffixed
 
 
 def parse_tag(name: str) -> Tag | None:
@@ -69,6 +76,7 @@ def parse_tag(name: str) -> Tag | None:
         "-".join(word.lower() for word in words if word.lower() not in _GENERIC | _UNSTABLE),
         parts,
         unstable or _IS_PRE.search(found["suffix"]) is not None,
+        bool(found["suffix"]),
     )
 
 

@@ -217,5 +217,5 @@ def _finding(finding: Finding) -> Iterator[Line]:
     yield _line(
         f"{where}: " * bool(where) + f"{finding.rule} {finding.message}", _LEVEL_STYLES[finding.level]
     )
-    if finding.help:
-        yield _line(f"  {finding.help}", "dim")
+    for text in finding.help.split("\n") if finding.help else ():  # lines to type stay lines
+        yield _line(f"  {text}", "dim")

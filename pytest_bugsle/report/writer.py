@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import errno
 import importlib
 import os
@@ -27,8 +26,18 @@ FORMATS: Mapping[str, str] = {
     "sarif": "pytest_bugsle.report.sarif",
     "junit": "pytest_bugsle.report.junit",
     "markdown": "pytest_bugsle.report.markdown",
+    "github": "pytest_bugsle.report.github",
+    "html": "pytest_bugsle.report.html",
 }
-_SUFFIXES: Mapping[str, str] = {".json": "json", ".sarif": "sarif", ".xml": "junit", ".md": "markdown"}
+#: The format whose place is a folder; `--badge DIR` asks for it.
+BADGES = "badges"
+_SUFFIXES: Mapping[str, str] = {
+    ".json": "json",
+    ".sarif": "sarif",
+    ".xml": "junit",
+    ".md": "markdown",
+    ".html": "html",
+}
 _THEIR_CHOICE = frozenset(
     {
         errno.EACCES,
@@ -79,6 +88,8 @@ def _meant(text: str, name: str, path: str) -> str:
     suffix = (PureWindowsPath(text) if drive else PurePosixPath(text)).suffix.lower()
     if (drive or not path) and suffix in _SUFFIXES:
         return f"did you mean {_SUFFIXES[suffix]}:{for_terminal(text)}?"
+    import difflib
+
     near = difflib.get_close_matches(name.lower(), FORMATS, n=1, cutoff=0.4)
     if near:
         return f"did you mean {near[0]}{for_terminal(f':{path}' if path else '')}?"
@@ -107,10 +118,12 @@ def check_places(targets: Iterable[Target], folder: Path | None = None) -> None:
         if target.path is None:
             continue
         place = folder / target.path if folder else target.path
-        if place.is_dir():
+        if place.is_dir() and target.format != BADGES:
             raise _error(place, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
         if not place.parent.is_dir():
             raise _error(place, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+        if target.format == BADGES and place.exists() and not place.is_dir():
+            raise _error(place, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
 
 
 def reporter(name: str) -> Reporter:
@@ -122,12 +135,58 @@ def write(
     result: Result, target: Target, *, stdout: BinaryIO | None = None, folder: Path | None = None
 ) -> Path | None:
     """Render a result and put it where it goes; return the file, or None for standard output."""
+    if target.format == BADGES:
+        return _write_badges(result, target, folder)
     data = reporter(target.format).render(result)
     if target.path is None:
         _print(data, stdout)
-        return None
-    write_bytes(target.path, data, folder=folder)
+    else:
+        write_bytes(target.path, data, folder=folder)
+    if target.format == "github":
+        tell_runner(result, os.environ)
     return target.path
+
+
+def _write_badges(result: Result, target: Target, folder: Path | None) -> Path:
+    """Write each badge into the folder, which is made where it does not stand yet."""
+    from pytest_bugsle.report import badges
+
+    assert target.path is not None
+    place = folder / target.path if folder else target.path
+    try:
+        place.mkdir(exist_ok=True)
+    except OSError as error:
+        raise _error(place, error) from error
+    for name, data in badges.render(result).items():
+        write_bytes(place / name, data)
+    return target.path
+
+
+def tell_runner(result: Result, environ: Mapping[str, str], outputs: Mapping[str, str] | None = None) -> None:
+    """Append the step summary and the outputs to the files that GitHub's runner names; elsewhere nothing.
+
+    `outputs` stands for those of the result. The summary takes what room is left under GitHub's limit.
+    """
+    from secrets import token_hex
+
+    from pytest_bugsle.report import github, markdown
+
+    if summary := environ.get("GITHUB_STEP_SUMMARY"):
+        path = Path(summary)
+        room = markdown.LIMIT - (path.stat().st_size if path.is_file() else 0)
+        append(path, github.step_summary(result, room))
+    if output := environ.get("GITHUB_OUTPUT"):
+        values = github.outputs(result) if outputs is None else outputs
+        append(Path(output), github.output_lines(values, token_hex(16)))
+
+
+def append(path: Path, data: bytes) -> None:
+    """Append to a file that others write to as well; UsageError or ProgramError where it cannot be."""
+    try:
+        with path.open("ab") as file:
+            file.write(data)
+    except OSError as error:
+        raise _error(path, error) from error
 
 
 def write_bytes(path: Path, data: bytes, *, folder: Path | None = None) -> None:
@@ -190,6 +249,8 @@ def _error(path: Path, error: OSError) -> UsageError | ProgramError:
         return ProgramError(
             what, why="nothing was left half-written.", hint="make room, or choose another place."
         )
+    if error.errno == errno.ENOTDIR and path.is_file():
+        return UsageError(what, why="a file stands there.", hint="name a folder for the badges.")
     if not path.parent.is_dir():
         folder = for_terminal(shlex.quote(str(path.parent)))
         return UsageError(what, why="its folder does not exist.", hint=f"mkdir -p {folder}")

@@ -86,7 +86,7 @@ def _section(path: Path) -> Mapping[str, Any] | None:
 
 
 def _toml_section(path: Path) -> Mapping[str, Any] | None:
-    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     if path.name in _ALWAYS:
         table = data.get("pytest", {})
     else:

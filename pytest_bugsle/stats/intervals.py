@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from math import sqrt
-from statistics import NormalDist
 
 LEVEL = 0.95
 """The confidence of an interval where nothing else is said."""
+
+_Z = 1.9599639845400536
+"""The normal quantile of LEVEL; asking `statistics` for it would cost a command 10 ms at its start."""
 
 
 def wilson(successes: int, trials: int, level: float = LEVEL) -> tuple[float, float]:
@@ -24,7 +26,7 @@ def wilson(successes: int, trials: int, level: float = LEVEL) -> tuple[float, fl
         raise ValueError(f"successes == {successes}, must be between 0 and {trials}.")
     if not 0 < level < 1:
         raise ValueError(f"level == {level}, must be between 0 and 1.")
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    z = _Z if level == LEVEL else _normal_quantile((1 + level) / 2)
     share = successes / trials
     centre = share + z * z / (2 * trials)
     margin = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
@@ -33,3 +35,9 @@ def wilson(successes: int, trials: int, level: float = LEVEL) -> tuple[float, fl
     low = 0.0 if successes == 0 else max(0.0, (centre - margin) / scale)
     high = 1.0 if successes == trials else min(1.0, (centre + margin) / scale)
     return low, high
+
+
+def _normal_quantile(share: float) -> float:
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf(share)

@@ -1,0 +1,1 @@
+"""How often, how fast, how often wrong, how quickly repaired?  PYTEST_DONT_REWRITE"""
