@@ -49,6 +49,8 @@ class Wanted:
     since: str | None = None
     until: str | None = None
     limit: int | None = None
+    only: frozenset[str] | None = None
+    """Commits, of which alone the fixes are judged."""
     budget: float | None = None
     retry: bool = False
     branches: bool = True
@@ -219,6 +221,8 @@ def _prepare(found: Audit) -> None:
     request.say("reading the history")
     plan.commits = read_log(repo, since, until)
     fixes = surveyor.fixes(plan.commits, found.kept.cache, base=since, head=until)
+    if wanted.only is not None:
+        fixes = [fix for fix in fixes if any(c.sha in wanted.only for c in (*fix.commits, *fix.parts))]
     found.units, found.beyond = fixes[: wanted.limit], fixes[len(fixes[: wanted.limit]) :]
     why = "the whole history" if since is None else "the history since a commit"
     plan.range = Range(base=since, head=until, why=why, commits=len(plan.commits))

@@ -228,6 +228,61 @@ RULES: Mapping[str, Rule] = {
             'Give its parameters ids: `pytest.param(…, id="name")`, or `ids=` with plain text.',
         ),
         Rule(
+            "BUG501",
+            "change-failure-rate-rises",
+            "error",
+            "Of the deployments of this window, more failed than of those of the window before: the 95 % interval "
+            "of the difference of the two shares lies above 0 (`bugsle dora --gate`).",
+            "What changed in how changes are made, reviewed or tested lets more failures through to users.",
+            "`bugsle dora --why` says in which folders failures gather and which fixes brought no test; "
+            "`bugsle dora -v` shows when it began.",
+        ),
+        Rule(
+            "BUG502",
+            "recovery-slows",
+            "error",
+            "Failed deployments of this window took longer to recover than those of the window before: the "
+            "95 % interval of the shift between the two (by ranks) lies above 0 (`bugsle dora --gate`).",
+            "Users live with a failure for all that time.",
+            "`bugsle dora --why` says where recovery is slow, and how many people know those folders.",
+        ),
+        Rule(
+            "BUG503",
+            "unguarded-failure",
+            "warning",
+            "A deployment of this window failed, and it is known that no test fails without the fix "
+            "(`bugsle dora --gate`).",
+            "The same failure can come back unseen.",
+            "Write a test that fails without the fix: `bugsle prove COMMIT` shows both sides.",
+        ),
+        Rule(
+            "BUG504",
+            "lead-time-exceeds",
+            "error",
+            "The median lead time is above the limit that was asked for (`--max-lead-time`), and so is the whole "
+            "95 % interval of it.",
+            "What waits long for its deployment helps nobody, and deployments of much that waited fail more often.",
+            "`bugsle dora --why` says which part of the way, which folders and which kinds of change wait longest.",
+        ),
+        Rule(
+            "BUG505",
+            "change-failure-rate-exceeds",
+            "error",
+            "The change failure rate is above the limit that was asked for (`--max-failure-rate`), and so is the "
+            "whole 95 % interval of it.",
+            "The team has said how often it may fail; this is more often, and not by chance.",
+            "`bugsle dora --why` says in which folders failures gather and which fixes brought no test.",
+        ),
+        Rule(
+            "BUG506",
+            "recovery-exceeds",
+            "error",
+            "The median time to recover from a failed deployment is above the limit that was asked for "
+            "(`--max-recovery`), and so is the whole 95 % interval of it.",
+            "The team has said how long users may live with a failure; this is longer, and not by chance.",
+            "`bugsle dora --why` says where recovery is slow, and how many people know those folders.",
+        ),
+        Rule(
             "BUG510",
             "complexity-grows",
             "error",

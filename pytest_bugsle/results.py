@@ -304,6 +304,7 @@ class Durations(msgspec.Struct, frozen=True, kw_only=True):
     """How long things took, in seconds; nulls where n is 0. `negative` counts those that took less than none.
 
     The median of an even n is the mean of the two in the middle; the other quantiles are by nearest rank.
+    `interval` is that of the median, 95 %, in seconds; null for fewer than eight.
     """
 
     n: int
@@ -314,6 +315,7 @@ class Durations(msgspec.Struct, frozen=True, kw_only=True):
     p75_seconds: int | None = None
     p90_seconds: int | None = None
     negative: int = 0
+    interval: tuple[int, int] | None = None
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -333,13 +335,61 @@ class Frequency(msgspec.Struct, frozen=True, kw_only=True):
     interval: tuple[float, float] | None
 
 
+class Recovery(Durations, frozen=True, kw_only=True):
+    """How long failed deployments stayed so; `open` ones still do, and are in no quantile."""
+
+    open: int = 0
+
+
 class FailureRate(msgspec.Struct, frozen=True, kw_only=True):
-    """How many deployments failed, with a Wilson interval of 95 %; nulls where there was no deployment."""
+    """How many deployments failed, with a Wilson interval of 95 %; nulls where there was no deployment.
+
+    Without a source (no incident record, no version, no `--szz`) it is not `asked`, and has no rate.
+    """
 
     failed: int
     deployments: int
     rate: float | None
     interval: tuple[float, float] | None
+    asked: bool = True
+
+
+class Rework(msgspec.Struct, frozen=True, kw_only=True):
+    """Deployments that only repair, of those that ship work, with a Wilson interval; `empty` ones ship none."""
+
+    reworked: int
+    deployments: int
+    rate: float | None
+    interval: tuple[float, float] | None
+    empty: int
+
+
+class GuardedFailures(msgspec.Struct, frozen=True, kw_only=True):
+    """Failures by what holds their fixes; the share is of those that are known, with a Wilson interval."""
+
+    guarded: int
+    unguarded: int
+    unknown: int
+    share: float | None
+    interval: tuple[float, float] | None
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A link of the ladder: a deployment that failed, what caused it and what mended it, and how that is known.
+
+    `cause` and `fix` are commits, null where only deployments are known; without `fixed_in` it is not mended
+    yet. `weak`: blame of the surroundings alone. A deployment that is too young is not `counted`.
+    """
+
+    rung: str
+    deployment: str
+    cause: str | None
+    fix: str | None
+    fixed_in: str | None
+    evidence: str
+    guarded: Literal["guarded", "unguarded", "unknown"] = "unknown"
+    weak: bool = False
+    counted: bool = True
 
 
 class Reverts(msgspec.Struct, frozen=True, kw_only=True):
@@ -396,11 +446,120 @@ class TrendPoint(msgspec.Struct, frozen=True, kw_only=True):
     change_failure: dict[str, FailureRate] = {}
 
 
+class Tier(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a figure lies in one table of tiers: `names` has two and more where its interval spans them.
+
+    `value` and `interval` are in deployments for 30 days, seconds, or shares; `n` is what they rest on.
+    """
+
+    figure: Literal["deployment-frequency", "lead-time", "change-failure-rate", "recovery"]
+    table: str
+    year: int | None
+    source: str
+    names: list[str]
+    value: float
+    interval: tuple[float, float]
+    n: int
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that the gate was asked of a figure: its trend against an earlier window, or a limit.
+
+    `interval` is that of the change for a trend, of the value for a limit: of 95 %, in shares or seconds.
+    """
+
+    figure: Literal["change-failure-rate", "recovery", "lead-time"]
+    asked: Literal["trend", "limit"]
+    answer: Verdict
+    says: str
+    rung: str | None = None
+    value: float | None = None
+    n: int = 0
+    earlier: float | None = None
+    earlier_n: int = 0
+    interval: tuple[float, float] | None = None
+    limit: float | None = None
+
+
+class DeliveryGate(msgspec.Struct, frozen=True, kw_only=True):
+    """What `bugsle dora --gate` asked; the deployments of both windows were watched for `watched_days`."""
+
+    rung: str | None
+    watched_days: float
+    window: tuple[str, str]
+    earlier: tuple[str, str]
+    questions: list[Question]
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """How long some of the deployed commits waited: medians in seconds, of n commits, and the first one's interval."""
+
+    name: str
+    n: int
+    median_seconds: float
+    interval: tuple[int, int] | None
+    author_to_mainline: float
+    mainline_to_release: float
+
+
+class HotFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file, how many commits changed it, and how many of those are bug fixes."""
+
+    path: str
+    changes: int
+    fixes: int
+
+
+class FailingFolder(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder with failures: `failed` of the `deployments` that changed it, and how long their recovery took.
+
+    `people` changed it in the year before the window's end; one is a risk. `hotspots` are its files with
+    most fixes.
+    """
+
+    folder: str
+    failed: int
+    deployments: int
+    recovered: int
+    median_recovery: float | None
+    people: int
+    hotspots: list[HotFile]
+
+
+class SuiteMonth(msgspec.Struct, frozen=True, kw_only=True):
+    """The test suite in one month, by the history of its runs: the median seconds of a run, and of its tests."""
+
+    period: str
+    runs: int
+    median_seconds: float
+    median_tests: float
+
+
+class DeliveryCauses(msgspec.Struct, frozen=True, kw_only=True):
+    """What the repository knows of the causes of its figures, from the commits of the window.
+
+    `folders` and `kinds` have those with at least `least` commits, the longest wait first: ranked, not
+    tested. `fixes_with_test` of the `fixes` changed a test in the same commit.
+    """
+
+    least: int
+    whole: Wait | None
+    folders: list[Wait]
+    kinds: list[Wait]
+    failing: list[FailingFolder]
+    fixes: int
+    fixes_with_test: int
+    share: float | None
+    interval: tuple[float, float] | None
+    suite: list[SuiteMonth]
+
+
 class DeliveryFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of one window. Rates of failure and recoveries by rung of evidence.
+    """The figures of one window. Rates of failure and recoveries by rung of evidence, `any` of them together.
 
     `commits` of HEAD fall in the window, `merges` and `bots` among them; `left_out` of those that were
-    deployed in it are in no lead time. `unreleased` commits are in no deployment at the window's end.
+    deployed in it are in no lead time. `unreleased` commits are in no deployment at the window's end. `young`
+    deployments are on no rung but `revert`; so many of them failed already.
     """
 
     releases: int
@@ -417,7 +576,12 @@ class DeliveryFigures(msgspec.Struct, frozen=True, kw_only=True):
     mainline_to_release: Durations
     deployment_frequency: Frequency
     change_failure: dict[str, FailureRate]
-    recovery: dict[str, Durations]
+    recovery: dict[str, Recovery]
+    rework: Rework
+    guarded: GuardedFailures
+    young: int = 0
+    young_failed: int = 0
+    tiers: list[Tier] = []
 
 
 class RepositoryDelivery(DeliveryFigures, frozen=True, kw_only=True):
@@ -429,8 +593,12 @@ class RepositoryDelivery(DeliveryFigures, frozen=True, kw_only=True):
     history: HistoryFacts
     reverts: Reverts
     trend: list[TrendPoint]
+    failures: list[Failure] = []
+    deployed_by: Literal["tags", "mainline", "file"] = "tags"
     squashed: bool = False
     """Most of the mainline are squash merges: what came before the merge is in no lead time."""
+    gate: DeliveryGate | None = None
+    causes: DeliveryCauses | None = None
     notes: list[str] = []
 
 

@@ -52,6 +52,18 @@ class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     bug: str | None = None
 
 
+class DoraPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `bugsle dora --gate` asks; limits are a share and times such as `36h`, none by default."""
+
+    rung: str | None = None
+    max_failure_rate: float | None = None
+    max_recovery: str | None = None
+    max_lead_time: str | None = None
+    least_deployments: int = 10
+    least_recoveries: int = 5
+    watch: str = "30d"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The policy, read alike by plugin, command, hooks and action."""
 
@@ -73,10 +85,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     strict: bool = False
     store: str | None = None
     tag_pattern: str | None = None
+    deployments: str | None = None
+    environment: str = "production"
     examine: int = 10
     burn_in: float = 10.0
     complexity_limit: int = 10
     complexity_step: int = 5
+    dora: DoraPolicy = DoraPolicy()
     rules: dict[str, Level] = {}
     waivers: tuple[Waiver, ...] = ()
 
@@ -116,12 +131,18 @@ MEANINGS: Mapping[str, str] = {
     "`.bugsle/history.db`",
     "tag_pattern": "a regular expression for the whole name of a release tag; default: final versions, such as "
     "`1.2`, `v1.2.3` and `release-1.2`",
+    "deployments": "a file of deployments in the repository (CSV, JSON lines, or GitHub's export); they take the "
+    "place of release tags",
+    "environment": "the environment whose deployments count, where the file names some",
     "examine": "how many failed tests of a session are tried again, to tell flaky ones from broken ones; "
     "0 for none",
     "burn_in": "seconds in which new and changed tests are run again before they can become guards; 0 for none",
     "complexity_limit": "the most cyclomatic complexity that a changed function may grow to; radon's rank C "
     "begins at 11",
     "complexity_step": "how much more complex a function may become by one commit",
+    "dora": "a table for `bugsle dora --gate`: `rung`, `max_failure_rate` (a share), `max_recovery` and "
+    "`max_lead_time` (such as `36h` or `3d`), `least_deployments` (10) and `least_recoveries` (5) a window, and "
+    "`watch` (`30d`), for how long a deployment is watched",
     "rules": "a table of rule = level (`error`, `warning`, `info`, `off`)",
     "waivers": "a list of tables with `rule`, `commit` or `bug`, `reason` and `expires`",
 }
@@ -212,6 +233,9 @@ def make_settings(
         )
     values: dict[str, Any] = {str(key).replace("-", "_"): value for key, value in table.items()}
     _known(values, Settings.__struct_fields__, where)
+    if isinstance(values.get("dora"), dict):
+        values["dora"] = {str(key).replace("-", "_"): value for key, value in values["dora"].items()}
+        _known(values["dora"], DoraPolicy.__struct_fields__, f"{where}: dora")
     for waiver in values.get("waivers", ()):
         if isinstance(waiver, dict):
             _known(waiver, Waiver.__struct_fields__, f"{where}: a waiver")
@@ -295,6 +319,7 @@ def _checked(settings: Settings, where: str, origins: Mapping[str, str]) -> Sett
                 f"{origins.get(key, where)}: {key} = {getattr(settings, key)}, must be {least} or more.",
                 hint=f"{key} = {getattr(Settings(), key)}",
             )
+    _check_dora(settings.dora, where)
     for key in ("fix_patterns", "no_fix_patterns", "tag_pattern"):
         given = getattr(settings, key) or ()
         for pattern in (given,) if isinstance(given, str) else given:
@@ -317,6 +342,38 @@ def _checked(settings: Settings, where: str, origins: Mapping[str, str]) -> Sett
                 f"{where}: a waiver of {waiver.rule} has no reason.", hint='reason = "why, and until what"'
             )
     return msgspec.structs.replace(settings, rules=rules)
+
+
+def _check_dora(policy: DoraPolicy, where: str) -> None:
+    share = policy.max_failure_rate
+    if share is not None and not 0 <= share < 1:
+        raise UsageError(
+            f"{where}: dora: max_failure_rate = {share:g}, must be a share from 0 to below 1.",
+            hint="max_failure_rate = 0.15",
+        )
+    for key in ("max_recovery", "max_lead_time", "watch"):
+        text = getattr(policy, key)
+        if text is not None:
+            seconds_of(text, f"{where}: dora: {key}")
+    for key in ("least_deployments", "least_recoveries"):
+        if getattr(policy, key) < 1:
+            raise UsageError(
+                f"{where}: dora: {key} = {getattr(policy, key)}, must be 1 or more.",
+                hint=f"{key} = {getattr(DoraPolicy(), key)}",
+            )
+
+
+def seconds_of(text: str, what: str) -> int:
+    """Return the seconds of a time such as `90m`, `36h`, `3d` or `2w`; UsageError, naming `what`, for any other."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?([mhdw])", text.strip())
+    seconds = float(found[1]) * {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}[found[2]] if found else 0
+    if seconds < 1:
+        raise UsageError(
+            f"{what} {text!r} is no time",
+            why="a limit that is not understood would silently judge nothing",
+            hint="a number with m, h, d or w: 90m, 36h, 3d, 2w",
+        )
+    return int(seconds)
 
 
 __all__ = ["LEVELS", "MEANINGS", "Settings", "Waiver", "find_settings", "make_settings"]

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from pytest_bugsle import cli, plugin, settings
+from pytest_bugsle.delivery import tables
 from pytest_bugsle.findings import RULES
 
 TOP = Path(__file__).resolve().parents[1]
@@ -81,7 +82,7 @@ def _toml(value: Any) -> str:
             return "`[]`"
         case tuple():
             return "`[" + ", ".join(f'"{item}"' for item in value) + "]`"
-        case dict():
+        case dict() | settings.DoraPolicy():
             return "`{}`"
     raise AssertionError(value)
 
@@ -121,6 +122,19 @@ def commands_text() -> str:
         if rows:
             parts.append(_table(("option", "meaning"), rows))
     return "\n".join(parts)
+
+
+def tables_text() -> str:
+    """Return a table of columns for each table that `bugsle dora --parquet` writes."""
+    kinds = {"text": "text", "time": "timestamp (ms)", "flag": "boolean", "count": "64-bit integer"}
+    return "\n".join(
+        f"### {name}\n\n"
+        + _table(
+            ("column", "type", "meaning"),
+            [(f"`{column}`", kinds[kind], meaning) for column, (kind, meaning) in columns.items()],
+        )
+        for name, columns in tables.TABLES.items()
+    )
 
 
 def rules_text() -> str:
@@ -165,6 +179,7 @@ MADE: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/configuration.md", "pytest-options"): options_table,
     ("docs/configuration.md", "settings"): settings_table,
     ("docs/configuration.md", "commands"): commands_text,
+    ("docs/delivery-fleet.md", "tables"): tables_text,
     ("docs/rules.md", "rules"): rules_text,
 }
 

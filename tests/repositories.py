@@ -176,7 +176,7 @@ def bugsle(repo: Repo | Path, *args: str, report: bool = True, **environ: str) -
     path = place / "report.json"
     path.unlink(missing_ok=True)
     given = [*args]
-    if report and args and args[0] in ("audit", "check", "hotspots", "prove", "what-else"):
+    if report and args and args[0] in ("audit", "check", "dora", "hotspots", "prove", "what-else"):
         given[1:1] = ["--report", f"json:{path}"]
     with _surroundings(clean_environment(place, **environ), top) as (out, err):
         code = cli.main(given)

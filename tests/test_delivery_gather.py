@@ -14,6 +14,7 @@ from pytest_bugsle.delivery.gather import History, measured_of, read_history, re
 from pytest_bugsle.errors import ProgramError, UndecidedError
 from pytest_bugsle.git.repository import Repository
 from pytest_bugsle.git.stream import stream_log, text_of
+from pytest_bugsle.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +139,7 @@ def test_a_clone_without_trees_is_enough(sandbox: Sandbox, tmp_path: Path) -> No
     to = tmp_path / "partial.git"
     sandbox.git("clone", "-q", "--bare", "--filter=tree:0", sandbox.top.as_uri(), str(to))
     with Repository.open(to) as repo:
-        measured, _, _ = measured_of(repo, Wanted(start=0), None)
+        measured, _, _ = measured_of(repo, Wanted(start=0), Settings())
     assert (measured.commits, len(measured.shipments)) == (3, 2)
 
 
@@ -156,7 +157,7 @@ def test_what_was_measured_is_kept_until_head_or_a_tag_moves(
 
     def ask(wanted: Wanted, pattern: str | None = None) -> int:
         with sandbox.open() as repo:
-            return len(measured_of(repo, wanted, pattern)[0].shipments)
+            return len(measured_of(repo, wanted, Settings(tag_pattern=pattern))[0].shipments)
 
     assert [ask(Wanted(start=0)), ask(Wanted(start=0)), len(reads)] == [2, 2, 1]
     assert [ask(Wanted(start=0), "x"), ask(Wanted(start=0, merges=True)), len(reads)] == [0, 2, 3]
@@ -172,12 +173,12 @@ def test_a_cache_that_came_with_a_commit_is_not_believed(
 ) -> None:
     """A change could bring its own figures along."""
     with sandbox.open() as repo:
-        measured_of(repo, Wanted(), None)
+        measured_of(repo, Wanted(), Settings())
     sandbox.git("add", "-f", ".bugsle/cache.db")
     sandbox.git("commit", "-qm", "cache")
     before = (sandbox.top / ".bugsle" / "cache.db").read_bytes()
     with sandbox.open() as repo:
-        measured_of(repo, Wanted(), None)
+        measured_of(repo, Wanted(), Settings())
     assert (sandbox.top / ".bugsle" / "cache.db").read_bytes() == before
 
 
@@ -185,7 +186,7 @@ def test_nothing_is_written_but_our_own_folder(sandbox: Sandbox) -> None:
     """No ref, no configuration, no file of the tree."""
     before = fingerprint(sandbox.top)
     with sandbox.open() as repo:
-        measured_of(repo, Wanted(), None, 2)
+        measured_of(repo, Wanted(), Settings(), 2)
     after = fingerprint(sandbox.top)
     ours = {name for name in after if name.startswith(".bugsle")}
     assert {name: facts for name, facts in after.items() if name not in ours and name != "."} == {
@@ -211,5 +212,5 @@ def test_a_tag_name_that_is_no_utf8_is_measured(sandbox: Sandbox) -> None:
     with refs.open("ab") as file:
         file.write(head.encode() + b" refs/tags/v9.9\xff\n")
     with sandbox.open() as repo:
-        measured, _, _ = measured_of(repo, Wanted(start=0), r"v9.*")
+        measured, _, _ = measured_of(repo, Wanted(start=0), Settings(tag_pattern=r"v9.*"))
     assert [one.deployment.name for one in measured.shipments] == [os.fsdecode(b"v9.9\xff")]

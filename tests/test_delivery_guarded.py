@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-from pytest_bugsle.delivery.guarded import guarded
-from pytest_bugsle.delivery.links import Link
+from pytest_bugsle.delivery.guarded import Status, held, joined, shares
+from pytest_bugsle.results import Failure
 from pytest_bugsle.stats.intervals import wilson
 
-SHAS = ["aa", "bb", "cc", "dd"]
+
+def failure(deployment: str, cause: str | None, fix: str | None, rung: str = "explicit") -> Failure:
+    """A link of a failed deployment."""
+    return Failure(rung=rung, deployment=deployment, cause=cause, fix=fix, fixed_in=None, evidence="e")
 
 
-def link(deployment: int, cause: int | None, fix: int | None, rung: str = "explicit") -> Link:
-    """A failure with its fix."""
-    return Link(rung, deployment, 0, "e", cause, fix)  # type: ignore[arg-type]
+def counted(failures: list[Failure], statuses: dict[str, Status]) -> dict[Status, int]:
+    """Join and count."""
+    return dict(held(joined(failures, statuses)))
 
 
 def test_the_share_is_of_those_that_are_known() -> None:
     """Unknown is never shown as either."""
-    links = [link(0, 10, 0), link(1, 11, 1), link(2, 12, 2), link(3, 13, None)]
-    got = guarded(links, SHAS, {"aa": "guarded", "bb": "unguarded"})
-    assert (got.guarded, got.unguarded, got.unknown, got.n) == (1, 1, 2, 2)
-    assert got.share == 0.5 and got.interval == wilson(1, 2)
+    failures = [failure(name, "x", fix) for name, fix in zip("1234", ("aa", "bb", "cc", None), strict=True)]
+    counts = counted(failures, {"aa": "guarded", "bb": "unguarded"})
+    assert counts == {"guarded": 1, "unguarded": 1, "unknown": 2}
+    got = shares(counts)
+    assert (got.share, got.interval, got.unknown) == (0.5, wilson(1, 2), 2)
 
 
 def test_one_guarded_fix_guards_its_failure() -> None:
     """A backport without its test does not take the guard away; on two rungs it is one failure."""
-    links = [link(0, 10, 0), link(0, 10, 1), link(0, 10, 1, "szz")]
-    (held,) = guarded(links, SHAS, {"aa": "unguarded", "bb": "guarded"}).each
-    assert (held.status, held.fixes) == ("guarded", (0, 1))
-    assert guarded(links[:1] + links[2:], SHAS, {"aa": "unguarded"}).unguarded == 1
+    failures = [failure("1", "x", "aa"), failure("1", "x", "bb"), failure("1", "x", "bb", "szz")]
+    assert counted(failures, {"aa": "unguarded", "bb": "guarded"}) == {"guarded": 1}
+    assert counted(failures, {"aa": "unguarded"}) == {"unguarded": 1}
 
 
-def test_a_rung_without_a_cause_adds_nothing_to_one_that_knows_it() -> None:
-    """A patch release speaks of the same failure as the revert that it ships."""
-    links = [link(0, 10, 0), link(0, None, None, "patch-release"), link(1, None, None, "patch-release")]
-    got = guarded(links, SHAS, {"aa": "guarded"})
-    assert [(held.deployment, held.status) for held in got.each] == [(0, "guarded"), (1, "unknown")]
+def test_a_rung_without_a_cause_adds_only_what_no_cause_has() -> None:
+    """A patch release speaks of the same failure as the revert that it ships, and of its other fixes as another."""
+    failures = [failure("1", "x", "aa"), failure("1", None, None, "patch-release")]
+    assert counted(failures, {"aa": "guarded"}) == {"guarded": 1}
+    assert counted([*failures, failure("1", None, "aa", "patch-release")], {"aa": "guarded"}) == {
+        "guarded": 1
+    }
+    more = [*failures, failure("1", None, "bb", "patch-release")]
+    assert counted(more, {"aa": "guarded", "bb": "unguarded"}) == {"guarded": 1, "unguarded": 1}
+    assert counted([failure("2", None, None, "patch-release")], {}) == {"unknown": 1}
 
 
 def test_nothing_known_has_no_share() -> None:
     """Nor has nothing at all."""
-    assert guarded([link(0, 1, 1)], SHAS, {}).share is None
-    assert guarded([], SHAS, {}).n == 0
+    assert shares(counted([failure("1", "x", "aa")], {})).share is None
+    assert shares(counted([], {})).unknown == 0

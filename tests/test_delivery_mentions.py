@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_bugsle.delivery.mentions import Authors, Mentions, Revert
+from pytest_bugsle.history.reverts import revert_of
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -100,3 +101,34 @@ def test_a_long_message_is_read_in_no_time_and_only_at_its_beginning() -> None:
         "(cherry" * 200_000,
     )
     assert found.reverts == []
+
+
+def test_what_takes_back_or_names_its_cause_is_kept_whole_and_nothing_else() -> None:
+    """All other messages take no room but for their subjects."""
+    told = (
+        'Revert "x"',
+        "x\n\nThis reverts commit 1234567.",
+        "Reapply “x”\n\nmore",
+        "back out x",
+        "Backed out changeset 1",
+        f"x\n\nlong\n fixes: {SHA}\nSigned-off-by: a",
+        "Add a thing that fixes a bug\n\nwith a body\n",
+        "Add a thing\n\nFixes #12\n",
+    )
+    found = read(*(message.encode().decode("latin-1") for message in told))
+    assert [message.commit for message in found.telling] == [10, 11, 12, 13, 14, 15]
+    assert [message.subject for message in found.telling[1:3]] == ["x", "Reapply “x”"]
+    assert [message.body for message in found.telling[1:3]] == ["This reverts commit 1234567.", "more"]
+    assert found.telling[5].body == f" fixes: {SHA}"
+    assert found.subjects[6:] == ["Add a thing that fixes a bug", "Add a thing"]
+    assert found.telling[0].revert is not None and found.telling[5].revert is None
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_nothing_that_takes_back_is_overlooked(subject: str, body: str) -> None:
+    """The sieve lets all through that the reader of reverts knows, as people write it."""
+    for message in (f"Revert {subject}", f"{subject}\n\nThis reverts commit abcdef12.\n{body}"):
+        text = message.encode("utf-8", "replace").decode("utf-8")
+        head, _, rest = text.partition("\n")
+        if revert_of(head, rest.strip("\n")) is not None:
+            assert [m.commit for m in read(text.encode().decode("latin-1")).telling] == [10]

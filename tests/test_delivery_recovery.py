@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from delivery_stories import DAY, line, story
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pytest_bugsle.delivery.links import Link
-from pytest_bugsle.delivery.recovery import Restored, pair_times, recovery, summary
+from pytest_bugsle.delivery.recovery import Restored, recovery
 
 TOLD = story(line("a", "b", "c", "d"), {"1": ("a", 1), "2": ("b", 3), "3": ("c", 6), "4": ("d", 20)})
 NOW = 100 * DAY
@@ -22,7 +20,7 @@ def link(
 
 def days(*links: Link, until: int = NOW) -> list[float | None]:
     """Give the days of each failed deployment, None for what is open."""
-    each = recovery(TOLD.deployments, links, until).each
+    each = recovery(TOLD.deployments, links, until)
     return [None if one.end is None else one.seconds / DAY for one in each]
 
 
@@ -35,14 +33,13 @@ def test_every_cause_has_to_be_mended() -> None:
     """The last of them ends the failure; one bad deployment is one value, however many pairs it has."""
     links = [link(0, 10, 1), link(0, 11, 2), link(0, 12, 2)]
     assert days(*links) == [5]
-    assert pair_times(TOLD.deployments, links) == [2 * DAY, 5 * DAY, 5 * DAY]
 
 
-def test_what_is_not_mended_is_counted_and_in_no_percentile() -> None:
-    """Left out of the count, the worst failures would look as if they had not happened."""
+def test_what_is_not_mended_stays_open() -> None:
+    """Left out, the worst failures would look as if they had not happened."""
     got = recovery(TOLD.deployments, [link(0, 10, 1), link(0, 11, None), link(2, 5, 3)], NOW)
-    assert (got.n, got.open, got.median_seconds) == (1, 1, 14 * DAY)
-    assert got.each[0] == Restored(0, DAY, None, 99 * DAY)
+    assert got[0] == Restored(0, DAY, None, 99 * DAY)
+    assert [one.end is None for one in got] == [True, False]
 
 
 def test_a_fix_that_was_deployed_after_now_is_not_known() -> None:
@@ -70,24 +67,13 @@ def test_the_strongest_rung_decides() -> None:
     assert days(record, link(0, 3, None, "szz"), link(0, 4, 3, "explicit")) == [1]
 
 
-def test_clocks_that_disagree_are_counted() -> None:
-    """Never clamped."""
-    got = summary([Restored(0, 5, 3, -2), Restored(1, 0, 4, 4)])
-    assert (got.negative, got.median_seconds) == (1, 1.0)
+def test_clocks_that_disagree_are_not_clamped() -> None:
+    """A fix from before the failure is a negative time, and stays one."""
+    told = story(line("a", "b"), {"1": ("a", 3), "2": ("b", 1)})
+    (one,) = recovery(told.deployments, [Link("explicit", 1, 0, "e", 0, 1, 0)], NOW)
+    assert one.seconds == -2 * DAY
 
 
 def test_nothing_failed() -> None:
-    """Then nothing is measured, and no 0 stands for it."""
-    got = recovery(TOLD.deployments, [], NOW)
-    assert (got.n, got.median_seconds, got.p25_seconds, got.p90_seconds, got.open) == (0, None, None, None, 0)
-
-
-@given(st.lists(st.integers(-100, 10_000), min_size=1, max_size=50))
-def test_percentiles_are_values_that_occurred_and_in_order(seconds: list[int]) -> None:
-    """Nearest rank: ceil(p·n)-th smallest; the median of an even number lies between the middle two."""
-    got = summary([Restored(n, 0, each, each) for n, each in enumerate(seconds)])
-    ordered = sorted(seconds)
-    assert got.p75_seconds == ordered[-(-3 * len(ordered) // 4) - 1]
-    assert got.p90_seconds == ordered[-(-9 * len(ordered) // 10) - 1]
-    assert got.p25_seconds == ordered[-(-len(ordered) // 4) - 1]
-    assert got.median_seconds is not None and ordered[0] <= got.median_seconds <= ordered[-1]
+    """Then nothing is measured."""
+    assert recovery(TOLD.deployments, [], NOW) == []

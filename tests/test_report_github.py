@@ -27,10 +27,10 @@ from report_examples import (
 
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.report import markdown, writer
+from pytest_bugsle.report.figures import delivery_lines
 from pytest_bugsle.report.github import (
     MOST_OF_A_KIND,
     command,
-    delivery_lines,
     delivery_outputs,
     merged,
     output_lines,

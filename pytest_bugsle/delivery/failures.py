@@ -8,13 +8,12 @@ blame (SZZ). Each rung has its own count, and the cumulative view counts a deplo
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pytest_bugsle.delivery.links import RUNGS, Link, Rung, version_of
-from pytest_bugsle.delivery.repairs import idle
-from pytest_bugsle.stats.intervals import wilson
 
 if TYPE_CHECKING:
     from pytest_bugsle.delivery.graph import Graph
@@ -36,35 +35,23 @@ _HOW = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Failed deployments of all that count, with the Wilson interval; no rate without a deployment.
+class ChangeFailures(msgspec.Struct, frozen=True):
+    """Deployments by their places: those that count, those that are too `young`, and which failed.
 
-    `asked` is False for a rung without a source (no incident record, no version): it has no rate either, for
-    a nought would claim that somebody looked.
+    `failed` has a set for each rung that was asked; `young_failed` of the young are known to have failed
+    already. `links` are those behind the counts.
     """
 
-    rung: Rung
-    failed: int
-    deployments: int
-    rate: float | None
-    interval: tuple[float, float] | None
-    asked: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeFailures:
-    """The rungs, and the same added up from the top: any of the rungs up to each one.
-
-    `young` deployments are younger than the maturity window and in neither count; `young_failed` of them
-    are known to have failed already. `links` are those behind the counts.
-    """
-
-    rungs: tuple[Rate, ...]
-    cumulative: tuple[Rate, ...]
-    young: int
+    counted: frozenset[int]
+    failed: Mapping[Rung, frozenset[int]]
+    young: frozenset[int]
     young_failed: int
     links: tuple[Link, ...]
+
+    @property
+    def any(self) -> frozenset[int]:
+        """Give those on any rung, each once."""
+        return frozenset().union(*self.failed.values())
 
 
 def change_failures(
@@ -75,41 +62,27 @@ def change_failures(
     *,
     rungs: Collection[Rung] = RUNGS,
     maturity: int = MATURITY_DAYS * DAY,
-    within: int | None = None,
 ) -> ChangeFailures:
-    """Count the deployments with since < time <= until that failed; all times in seconds.
+    """Tell which deployments with since < time <= until failed; all times in seconds.
 
-    Those younger than `maturity` at `until` are in no count. `within`: only failures that showed so soon
-    after their deployment, so that an old window and a new one are watched for equally long.
+    Those younger than `maturity` at `until` are in no count.
     """
-    counted = {n for n, d in enumerate(deployments) if since < d.time <= until - maturity}
-    young = {n for n, d in enumerate(deployments) if since < d.time <= until} - counted
-    links = list(links)
-    kept = [
-        link
-        for link in links
-        if link.deployment in counted
-        and link.rung in rungs
-        and (within is None or link.known_at - deployments[link.deployment].time <= within)
-    ]
-    failed = {rung: {link.deployment for link in kept if link.rung == rung} for rung in RUNGS}
-    single, added = [], []
-    seen: set[int] = set()
-    asked = False
-    for rung in RUNGS:
-        seen |= failed[rung]
-        asked = asked or rung in rungs
-        single.append(rate(rung, len(failed[rung]), len(counted), asked=rung in rungs))
-        added.append(rate(rung, len(seen), len(counted), asked=asked))
-    young_failed = {link.deployment for link in links if link.deployment in young and link.rung in rungs}
-    return ChangeFailures(tuple(single), tuple(added), len(young), len(young_failed), tuple(kept))
-
-
-def rate(rung: Rung, failed: int, deployments: int, *, asked: bool = True) -> Rate:
-    """Give a share with its interval."""
-    if not asked or not deployments:
-        return Rate(rung, failed, deployments, None, None, asked)
-    return Rate(rung, failed, deployments, failed / deployments, wilson(failed, deployments))
+    inside = frozenset(n for n, d in enumerate(deployments) if since < d.time <= until)
+    young = frozenset(n for n in inside if deployments[n].time > until - maturity)
+    counted = inside - young
+    links = [link for link in links if link.rung in rungs and link.deployment in inside]
+    kept = tuple(link for link in links if link.deployment in counted)
+    return ChangeFailures(
+        counted,
+        {
+            rung: frozenset(link.deployment for link in kept if link.rung == rung)
+            for rung in RUNGS
+            if rung in rungs
+        },
+        young,
+        len({link.deployment for link in links} & young),
+        kept,
+    )
 
 
 def explicit_links(
@@ -124,6 +97,8 @@ def explicit_links(
     What was taken back before it was deployed, or in the very deployment that brought it, is no failure.
     A fix that is not yet deployed is one that nobody has recovered from.
     """
+    from pytest_bugsle.delivery.repairs import idle
+
     pairs = list(pairs)
     void = idle(pairs, labels, is_revert)
     return [
@@ -158,6 +133,7 @@ def szz_links(
 def patch_links(
     deployments: Sequence[Deployment],
     ships_work: Callable[[int], bool],
+    fixes_of: Callable[[int], Sequence[int]] = lambda number: (),
     *,
     days: float = PATCH_DAYS,
 ) -> list[Link]:
@@ -165,7 +141,8 @@ def patch_links(
 
     A patch release marks the release before it on the same minor line, if that is at most `days` older.
     One that ships nothing but the work of bots, documentation and its own version (`ships_work` says so,
-    of a deployment) mends nothing. Deployments without a version in their name have no such line.
+    of a deployment) mends nothing. Each of the fixes that it ships is a link of its own (`fixes_of`), for
+    nobody knows which was urgent. Deployments without a version in their name have no such line.
     """
     lines: dict[tuple[str, tuple[int, int]], list[tuple[tuple[int, ...], int]]] = {}
     for number, deployment in enumerate(deployments):
@@ -185,7 +162,10 @@ def patch_links(
                 f"after {_days(gap)} (at most {days:g} days count)"
             )
             known = deployments[number].time
-            found.append(Link("patch-release", before, known, evidence, fixed_in=number))
+            found += [
+                Link("patch-release", before, known, evidence, fix=fix, fixed_in=number)
+                for fix in fixes_of(number) or (None,)
+            ]
     return sorted(found, key=lambda link: link.deployment)
 
 

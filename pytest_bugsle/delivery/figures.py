@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from operator import and_, gt, sub
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from pytest_bugsle.delivery.frequency import DAY, frequency
 from pytest_bugsle.delivery.graph import NONE, Graph
+from pytest_bugsle.delivery.guarded import held, shares
 from pytest_bugsle.delivery.lead_time import (
     Shipment,
     durations,
@@ -17,16 +20,37 @@ from pytest_bugsle.delivery.lead_time import (
     shipments,
     waiting,
 )
+from pytest_bugsle.delivery.links import ANY, RUNGS
 from pytest_bugsle.delivery.mentions import Mentions
 from pytest_bugsle.delivery.releases import Deployment, TagRef, labels
-from pytest_bugsle.delivery.reverts import crossing, failure_rate, restore_times, revert_pairs
-from pytest_bugsle.results import DeliveryFigures, HistoryFacts, Reverts
+from pytest_bugsle.delivery.reverts import (
+    crossing,
+    failure_rate,
+    restore_times,
+    revert_links,
+    revert_pairs,
+)
+from pytest_bugsle.delivery.tiers import tiers
+from pytest_bugsle.delivery.verdict import deciding_rung
+from pytest_bugsle.delivery.watch import WATCH, Watch, watch
+from pytest_bugsle.results import (
+    DeliveryFigures,
+    Failure,
+    FailureRate,
+    HistoryFacts,
+    Recovery,
+    Reverts,
+    Rework,
+)
 
 WINDOW = 365 * DAY
 LATE_TAG = 7 * DAY
 """A tag that was made so long after its commit: the two definitions of lead time part there."""
 SQUASHED = 0.5
 """Of the commits on the mainline: where more end with `(#12)` and are no merges, the team squashes."""
+
+
+_RUNGS = ("revert", *RUNGS, ANY)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -42,6 +66,51 @@ class Wanted(msgspec.Struct, frozen=True):
     merges: bool = False
     bots: bool = True
     reachable: bool = False
+    watch: int = WATCH
+    """Seconds for which a deployment is watched where windows are compared."""
+    mainline: bool = False
+    """The commits of the mainline are the deployments."""
+    szz: bool = False
+
+
+class Outline(NamedTuple):
+    """What a window is made of, before anything is counted; times in seconds since the epoch, both ends included."""
+
+    start: int
+    end: int
+    latest: int | None
+    """What was committed later is not there; None where the window ends with HEAD."""
+    known: list[Deployment]
+    """In order, earlier ones among them."""
+    labels: Sequence[int]
+    landing: Sequence[int]
+    mainline: Sequence[int]
+
+    @property
+    def now(self) -> int:
+        """Return the last moment of which anything is known: a tag of HEAD may be younger than its commit."""
+        return max([self.end, *(one.time for one in self.known)]) if self.latest is None else self.end
+
+    def has(self, graph: Graph, commit: int) -> bool:
+        """Say whether HEAD or a deployment has a commit, and had it at the window's end."""
+        if self.latest is not None and graph.commit_times[commit] > self.latest:
+            return False
+        return self.labels[commit] >= 0 or self.landing[commit] >= 0
+
+
+def outline(graph: Graph, head: int, deployments: Sequence[Deployment], wanted: Wanted) -> Outline:
+    """Lay a window out: its ends, and which deployment first brought each commit."""
+    end = graph.commit_times[head] if wanted.end is None else wanted.end
+    start = end - WINDOW + 1 if wanted.start is None else wanted.start
+    latest = None if wanted.end is None else end
+    landing, mainline = landing_times(graph, head)
+    known = [
+        one
+        for one in deployments
+        if (one.time <= end or (latest is None and one.commit == head))
+        and (not wanted.reachable or landing[one.commit] >= 0)
+    ]
+    return Outline(start, end, latest, known, labels(graph, known), landing, mainline)
 
 
 class Measured(msgspec.Struct, frozen=True, array_like=True):
@@ -63,7 +132,7 @@ class Measured(msgspec.Struct, frozen=True, array_like=True):
     cohort_ages: list[int]
     reverts: Reverts
     failed: dict[str, list[int]]
-    """By rung: places in `shipments` that failed, each once."""
+    """By rung that has a source: places in `shipments` that failed, each once."""
     recoveries: dict[str, list[int]]
     squashed: int
     mainline: int
@@ -71,6 +140,16 @@ class Measured(msgspec.Struct, frozen=True, array_like=True):
     """Deployments up to the end of the window, earlier ones among them."""
     holds_first: bool
     late: list[str] = []
+    young: list[int] = []
+    """Places in `shipments` of what is too young for any rung but `revert`, and how many of them failed already."""
+    young_failed: int = 0
+    open: dict[str, int] = {}
+    """By rung: failures that are not mended."""
+    rework: tuple[int, int, int] = (0, 0, 0)
+    """Deployments that only repair, those that ship any work, and those that ship none."""
+    failures: list[Failure] = []
+    deployed_by: Literal["tags", "mainline", "file"] = "tags"
+    watch: Watch = Watch(0, (0, 0), (0, 0))
 
 
 def measure(
@@ -80,21 +159,16 @@ def measure(
     deployments: Sequence[Deployment],
     wanted: Wanted,
     tags: Sequence[TagRef] = (),
+    laid_out: Outline | None = None,
 ) -> Measured:
-    """Return the values of a window: HEAD's commits, and the deployments (in order) that brought them."""
-    end = graph.commit_times[head] if wanted.end is None else wanted.end
-    start = end - WINDOW + 1 if wanted.start is None else wanted.start
-    latest = None if wanted.end is None else end
-    landing, mainline = landing_times(graph, head)
-    known = [
-        one
-        for one in deployments
-        if (one.time <= end or (latest is None and one.commit == head))
-        and (not wanted.reachable or landing[one.commit] >= 0)
-    ]
-    shipped_in = labels(graph, known)
-    parents, times, bots = graph.parents, graph.commit_times, graph.bots
+    """Return the values of a window: HEAD's commits, and the deployments (in order) that brought them.
 
+    Of the rungs only `revert` is among them; see `ladder.climb`.
+    """
+    start, end, latest, known, shipped_in, landing, mainline = laid_out or outline(
+        graph, head, deployments, wanted
+    )
+    parents, times, bots = graph.parents, graph.commit_times, graph.bots
     counted = [
         (wanted.merges or len(above) < 2) and (wanted.bots or not bot)
         for above, bot in zip(parents, bots, strict=True)
@@ -124,6 +198,7 @@ def measure(
     crossed = crossing(pairs, shipped_in)
     at = {place: number for number, place in enumerate(inside)}
     crossed_inside = [(failed, repaired) for failed, repaired in crossed if failed in at]
+    links = {"revert": revert_links(graph, pairs, shipped_in, known)}
     on_line = [commit for commit in mainline if times[commit] >= start]
     squashes = set(mentions.squashed)
     return Measured(
@@ -161,6 +236,7 @@ def measure(
         late=[
             known[place].name for place in inside if known[place].time - known[place].commit_time > LATE_TAG
         ],
+        watch=watch(known, links, start, end, wanted.watch),
     )
 
 
@@ -213,8 +289,11 @@ def figures(measured: Sequence[Measured]) -> DeliveryFigures:
         by_commit_date += shipment.lead_times_by_commit_date
         to_mainline += map(sub, shipment.landed, shipment.authored)
         to_release += [time - landed for landed in shipment.landed]
-    rungs = list(dict.fromkeys(rung for one in measured for rung in one.failed))
-    return DeliveryFigures(
+    asked = {rung for one in measured for rung in one.failed}
+    rungs = [rung for rung in _RUNGS if rung in asked or "explicit" in asked]
+    reworked, worked, empty = map(sum, zip((0, 0, 0), *(one.rework for one in measured), strict=True))
+    again = failure_rate(range(reworked), worked)
+    plain = DeliveryFigures(
         releases=len(shipped),
         commits=sum(one.commits for one in measured),
         merges=sum(one.merges for one in measured),
@@ -231,22 +310,35 @@ def figures(measured: Sequence[Measured]) -> DeliveryFigures:
         author_to_mainline=durations(to_mainline),
         mainline_to_release=durations(to_release),
         deployment_frequency=frequency(len(shipped), sum(one.observed for one in measured)),
-        change_failure={
-            rung: failure_rate(
-                [
-                    (number, place)
-                    for number, one in enumerate(measured)
-                    for place in one.failed.get(rung, ())
-                ],
-                len(shipped),
+        change_failure={rung: _rate(measured, rung) for rung in rungs},
+        recovery={
+            rung: Recovery(
+                **structs.asdict(
+                    durations([value for one in measured for value in one.recoveries.get(rung, ())])
+                ),
+                open=sum(one.open.get(rung, 0) for one in measured),
             )
             for rung in rungs
         },
-        recovery={
-            rung: durations([value for one in measured for value in one.recoveries.get(rung, ())])
-            for rung in rungs
-        },
+        rework=Rework(
+            reworked=reworked, deployments=worked, rate=again.rate, interval=again.interval, empty=empty
+        ),
+        guarded=shares(sum((held(one.failures) for one in measured), Counter())),
+        young=sum(len(one.young) for one in measured),
+        young_failed=sum(one.young_failed for one in measured),
     )
+    known = (rung for rung, rate in plain.change_failure.items() if rate.rate is not None)
+    return structs.replace(plain, tiers=tiers(plain, deciding_rung(known)))
+
+
+def _rate(measured: Sequence[Measured], rung: str) -> FailureRate:
+    """Return the share of failed deployments of all repositories in which the rung was asked."""
+    asked = [one for one in measured if rung in one.failed]
+    young = rung != "revert"
+    deployments = sum(len(one.shipments) - len(one.young) * young for one in asked or measured)
+    failed = [(number, place) for number, one in enumerate(asked) for place in one.failed[rung]]
+    found = failure_rate(failed, deployments)
+    return found if asked else structs.replace(found, rate=None, interval=None, asked=False)
 
 
 def is_squashed(measured: Measured) -> bool:

@@ -7,28 +7,31 @@ import hashlib
 import os
 import re
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from msgspec import structs
 
 from pytest_bugsle import __version__
-from pytest_bugsle.delivery.figures import Measured, measure
+from pytest_bugsle.delivery.figures import Measured, measure, outline
 from pytest_bugsle.delivery.graph import NONE, Graph
 from pytest_bugsle.delivery.mentions import Authors, Mentions
 from pytest_bugsle.delivery.releases import Deployment, TagRef, labels, nearest_names, released
-from pytest_bugsle.errors import BugsleError, ProgramError, UndecidedError
+from pytest_bugsle.delivery.sources import Recorded, Records, evidence_of, mainline_of, read_records
+from pytest_bugsle.errors import ProgramError, UndecidedError
 from pytest_bugsle.git.command import shown
 from pytest_bugsle.git.stream import PINNED, stream_log
 
 if TYPE_CHECKING:
     from pytest_bugsle.delivery.figures import Wanted
     from pytest_bugsle.git.repository import Repository
+    from pytest_bugsle.settings import Settings
 
 _ROOM = "delivery"
-_VERSION = 1
+_VERSION = 2
 _OBJECT = re.compile(rb"[0-9a-f]{40,64}")
 _SNIPPET = "with: { fetch-depth: 0, filter: 'tree:0' }   # of actions/checkout; by hand: git fetch --unshallow --tags"
 
@@ -177,20 +180,20 @@ def verify(repo: Repository, history: History, count: int) -> int:
 class Kept:
     """What earlier runs measured, in the repository's cache: one entry for each set of wishes."""
 
-    def __init__(self, repo: Repository, refs: Refs, wanted: Wanted, pattern: str | None) -> None:
+    def __init__(self, repo: Repository, refs: Refs, records: Records, wishes: object) -> None:
         """Look for what was measured of these refs; HEAD or a tag that moved makes it worthless."""
         from pytest_bugsle.store.cache import open_cache
         from pytest_bugsle.store.place import state_folder
 
         folder = state_folder(repo.top, bare=repo.is_bare)
-        self._cache, _ = open_cache(folder, _tracked(repo).__contains__)
-        asked = repr((wanted.start, wanted.end, wanted.merges, wanted.bots, wanted.reachable, pattern))
-        self._key = hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()
+        # The work tree of a bare repository is nowhere: our folder is not in its tree.
+        self.cache, _ = open_cache(folder, lambda path: not repo.is_bare and records.tracks(path))
+        self._key = hashlib.sha256(repr(wishes).encode("utf-8", "surrogatepass")).hexdigest()
         self._state = f"{__version__} {_VERSION} {refs.digest} ".encode()
 
     def get(self) -> tuple[Measured, list[str]] | None:
         """Return the values and the notes, None where they are not kept or of another state."""
-        found = self._cache.get(_ROOM, self._key)
+        found = self.cache.get(_ROOM, self._key)
         if found is None or not found.startswith(self._state):
             return None
         try:
@@ -201,35 +204,69 @@ class Kept:
     def put(self, measured: Measured, said: list[str]) -> None:
         """Keep them, in place of what was measured of another state."""
         with suppress(UnicodeEncodeError):  # a tag whose name is no UTF-8
-            self._cache.put(_ROOM, self._key, self._state + msgspec.msgpack.encode((measured, said)))
-
-
-def _tracked(repo: Repository) -> frozenset[str]:
-    """Return what HEAD has in our own folder; where its tree was not fetched, all that could be there."""
-    if repo.is_bare:  # our folder is not in its tree
-        return frozenset()
-    try:
-        return frozenset(
-            os.fsdecode(repo.run("ls-tree", "--name-only", "HEAD", "--", ".bugsle/")).splitlines()
-        )
-    except BugsleError:
-        return frozenset({".bugsle/cache.db"})
+            self.cache.put(_ROOM, self._key, self._state + msgspec.msgpack.encode((measured, said)))
 
 
 def measured_of(
-    repo: Repository, wanted: Wanted, pattern: str | None, check: int = 0
+    repo: Repository,
+    wanted: Wanted,
+    settings: Settings,
+    check: int = 0,
+    recorded: Recorded | None = None,
+    say: Callable[[str], object] = lambda text: None,
 ) -> tuple[Measured, list[str], int]:
     """Return what a repository's window holds, the notes to it, and how many commits were verified.
 
     What was measured before of the same HEAD and tags is taken from the cache, unless commits are to be
-    checked. UndecidedError where there is nothing to measure, ProgramError where git disagrees.
+    checked. UndecidedError where there is nothing to measure, ProgramError where git disagrees, UsageError for
+    a record that cannot be read.
     """
     refs = read_refs(repo)
-    kept = Kept(repo, refs, wanted, pattern)
+    records = read_records(repo)
+    told = (settings.tag_pattern, settings.fix_patterns, settings.no_fix_patterns)
+    # The steps of the trend are made from what is kept.
+    kept = Kept(
+        repo, refs, records, (structs.replace(wanted, by="month"), told, recorded, records.files is None)
+    )
     if not check and (found := kept.get()) is not None:
         return *found, 0
-    history = read_history(repo, refs, pattern)
-    measured = measure(history.graph, history.mentions, history.head, history.deployments, wanted, refs.tags)
-    said = tag_notes(refs, history.deployments, pattern)
-    kept.put(measured, said)
+    history, said = deployed(repo, refs, wanted, settings.tag_pattern, recorded)
+    laid_out = outline(history.graph, history.head, history.deployments, wanted)
+    measured = measure(
+        history.graph, history.mentions, history.head, history.deployments, wanted, refs.tags, laid_out
+    )
+    from pytest_bugsle.delivery.ladder import climb
+
+    evidence, missing, whole = evidence_of(
+        repo, history.graph, history.mentions, laid_out, wanted, settings, records, kept.cache, say
+    )
+    measured, problems = climb(history.graph, history.mentions, laid_out, measured, evidence)
+    deployed_by: Literal["tags", "mainline", "file"] = (
+        "file" if recorded else "mainline" if wanted.mainline else "tags"
+    )
+    measured = structs.replace(measured, deployed_by=deployed_by)
+    said += [*missing, *problems]
+    if whole:  # what was not fetched may be here the next time
+        kept.put(measured, said)
     return measured, said, verify(repo, history, check) if check else 0
+
+
+def deployed(
+    repo: Repository, refs: Refs, wanted: Wanted, pattern: str | None, recorded: Recorded | None
+) -> tuple[History, list[str]]:
+    """Read the history with the deployments that count, and what is to be said of those that do not."""
+    if recorded is not None:
+        from pytest_bugsle.delivery.deployments import choose, parse_deployments
+
+        rows = parse_deployments(recorded.content, recorded.name)
+        named = (repo.resolve(name) for name in {row.commit for row in rows})
+        history = read_history(repo, refs, pattern, (sha for sha in named if sha is not None))
+        chosen = choose(rows, history.graph, environment=recorded.environment, name=recorded.name)
+        said = list(chosen.said)
+        if not chosen.deployments:
+            said.append(f"{recorded.name} has no deployment of a commit that is here")
+        return replace(history, deployments=list(chosen.deployments)), said
+    history = read_history(repo, refs, pattern)
+    if wanted.mainline:
+        return replace(history, deployments=mainline_of(history.graph, history.head)), []
+    return history, tag_notes(refs, history.deployments, pattern)

@@ -2,75 +2,61 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from msgspec.structs import replace
+
+from pytest_bugsle.results import GuardedFailures
 from pytest_bugsle.stats.intervals import wilson
 
 if TYPE_CHECKING:
-    from pytest_bugsle.delivery.links import Link
+    from pytest_bugsle.results import Failure
 
 Status = Literal["guarded", "unguarded", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One failure (a deployment and a cause), its fixes, and whether a test holds one of them."""
-
-    deployment: int
-    cause: int | None
-    fixes: tuple[int, ...]
-    status: Status
+def joined(failures: Iterable[Failure], statuses: Mapping[str, Status]) -> list[Failure]:
+    """Return the failures with what is proven of their fixes, by the fix's full sha."""
+    return [replace(one, guarded=statuses.get(one.fix or "", "unknown")) for one in failures]
 
 
-@dataclass(frozen=True, slots=True)
-class Guarded:
-    """The share of guarded failures among those of which it is known (n), with the Wilson interval.
+def held(failures: Iterable[Failure]) -> Counter[Status]:
+    """Count the failures of one repository by what holds them: a failure is a deployment and a cause.
 
-    `unknown` failures are in no share: their fix is not known, or nobody has made the experiment.
+    One guarded fix guards its failure; it is unguarded if a fix is known to be so and none is guarded. A
+    failure on several rungs is one: of a rung that knows no cause only those fixes are another failure that
+    belong to no cause of the same deployment.
     """
+    fixes: defaultdict[tuple[str, str | None], dict[str, Status]] = defaultdict(dict)
+    for failure in failures:
+        known = fixes[failure.deployment, failure.cause]
+        if failure.fix is not None:
+            known[failure.fix] = failure.guarded
+    named: defaultdict[str, set[str]] = defaultdict(set)
+    for (deployment, cause), found in fixes.items():
+        if cause is not None:
+            named[deployment].update(found)
+    counts: Counter[Status] = Counter()
+    for (deployment, cause), found in fixes.items():
+        if cause is None and deployment in named:
+            found = {fix: status for fix, status in found.items() if fix not in named[deployment]}
+            if not found:
+                continue
+        those = set(found.values())
+        counts["guarded" if "guarded" in those else "unguarded" if "unguarded" in those else "unknown"] += 1
+    return counts
 
-    guarded: int
-    unguarded: int
-    unknown: int
-    n: int
-    share: float | None
-    interval: tuple[float, float] | None
-    each: tuple[Held, ...]
 
-
-def guarded(
-    links: Iterable[Link], shas: Mapping[int, str] | list[str], statuses: Mapping[str, Status]
-) -> Guarded:
-    """Join each failure to its fixes, and those to what is proven of them.
-
-    `shas` are the commits by number, `statuses` what is known by the fix's sha. One guarded fix guards its
-    failure; it is unguarded if a fix is known to be so and none is guarded. A failure on several rungs is
-    one, and a rung that knows no cause says nothing of a deployment of which another rung does.
-    """
-    fixes: defaultdict[tuple[int, int | None], dict[int, None]] = defaultdict(dict)
-    for link in links:
-        failure = fixes[link.deployment, link.cause]
-        if link.fix is not None:
-            failure[link.fix] = None
-    named = {deployment for deployment, cause in fixes if cause is not None}
-    each = []
-    for (deployment, cause), found in sorted(fixes.items(), key=lambda item: (item[0][0], item[0][1] or -1)):
-        if cause is None and not found and deployment in named:
-            continue
-        known = {statuses.get(shas[fix], "unknown") for fix in found}
-        status: Status = (
-            "guarded" if "guarded" in known else "unguarded" if "unguarded" in known else "unknown"
-        )
-        each.append(Held(deployment, cause, tuple(found), status))
-    counts = {name: sum(one.status == name for one in each) for name in ("guarded", "unguarded", "unknown")}
-    n = counts["guarded"] + counts["unguarded"]
-    return Guarded(
-        **counts,
-        n=n,
-        share=counts["guarded"] / n if n else None,
-        interval=wilson(counts["guarded"], n) if n else None,
-        each=tuple(each),
+def shares(counts: Mapping[Status, int]) -> GuardedFailures:
+    """Return the share of guarded failures among those of which it is known, with the Wilson interval."""
+    guarded, unguarded = counts.get("guarded", 0), counts.get("unguarded", 0)
+    known = guarded + unguarded
+    return GuardedFailures(
+        guarded=guarded,
+        unguarded=unguarded,
+        unknown=counts.get("unknown", 0),
+        share=guarded / known if known else None,
+        interval=wilson(guarded, known) if known else None,
     )

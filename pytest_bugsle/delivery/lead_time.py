@@ -11,6 +11,7 @@ import msgspec
 from pytest_bugsle.delivery.graph import Graph
 from pytest_bugsle.delivery.releases import Deployment
 from pytest_bugsle.results import Durations, Waiting
+from pytest_bugsle.stats.ranks import median_interval
 
 
 class Shipment(msgspec.Struct, frozen=True, array_like=True):
@@ -87,6 +88,7 @@ def durations(values: Iterable[int]) -> Durations:
         p75_seconds=_nearest(ranked, 75),
         p90_seconds=_nearest(ranked, 90),
         negative=bisect_left(ranked, 0),
+        interval=median_interval(ranked),
     )
 
 

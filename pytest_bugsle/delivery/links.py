@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from pytest_bugsle.history.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from pytest_bugsle.delivery.graph import Graph
@@ -15,16 +18,17 @@ if TYPE_CHECKING:
 Rung = Literal["incident", "explicit", "patch-release", "szz"]
 RUNGS: tuple[Rung, ...] = ("incident", "explicit", "patch-release", "szz")
 """The ladder of evidence, the strongest first."""
+ANY = "any"
+"""All rungs that were asked together: a deployment that is on several is one."""
 
-_VERSION = re.compile(
+_VERSION = lazy_pattern(
     r"(?P<product>(?:[A-Za-z@](?:[\w@./+-]*[-_/@=])?)??)(?:v(?:er(?:sion)?)?|r(?:el(?:ease)?)?)?[-_./]?"
     r"(?P<major>\d{1,9})\.(?P<minor>\d{1,9})(?P<patch>(?:\.\d{1,9}){0,4})(?:[.-]?post(?P<post>\d{0,9}))?",
     re.IGNORECASE,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """One change failure with its cause and its fix.
 
     `deployment` failed, and `fixed_in` is the first that contains the fix (None: not yet deployed); both are
@@ -46,8 +50,7 @@ class Link:
     """What points to the cause is less than a changed line or a written name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """A release's place: of which product and minor line, and what it is there."""
 
     product: str

@@ -1,4 +1,4 @@
-"""What messages mention: reverts, fixes, cherry-picks, squash merges; the messages themselves are not kept.  PYTEST_DONT_REWRITE"""
+"""What messages mention: reverts, fixes, cherry-picks, squash merges; of the others only subjects are kept.  PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import re
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pytest_bugsle.history.patterns import lazy_pattern
+
+if TYPE_CHECKING:
+    from pytest_bugsle.delivery.repairs import Message
 
 _LONGEST = 1 << 16
 """Of a message, in characters: nobody reverts in the 65,537th."""
@@ -19,6 +23,7 @@ _FIX = lazy_pattern(
     r"\b(?:fix(?:e[sd]|ing)?|bug ?fix(?:es)?|hotfix(?:es)?|regression)\b", re.IGNORECASE | re.ASCII
 )
 _FIXES = lazy_pattern(rf"^Fixes:[ \t]*({_SHA})\b", re.MULTILINE | re.IGNORECASE)
+_TRAILER = lazy_pattern(r"^[ \t]*fixes:[^\n]{0,200}", re.MULTILINE | re.IGNORECASE)
 _PICKED = lazy_pattern(rf"^\(cherry[- ]picked from commit ({_SHA})\)", re.MULTILINE | re.IGNORECASE)
 _SQUASHED = lazy_pattern(r"\(#\d+\)\Z", re.ASCII)
 _BOT = lazy_pattern(
@@ -49,23 +54,44 @@ class Mentions:
     squashed: array[int] = field(default_factory=lambda: array("i"))
     """Commits whose subject ends with `(#12)`, as a squash merge leaves it."""
 
+    telling: list[Message] = field(default_factory=list)
+    """What takes back or names what it fixes, whole; see `repairs.pairs`."""
+    subjects: list[str] = field(default_factory=list)
+    """Of every commit, in Latin-1 as they were read: what a revert quotes is found among them."""
+
     def read(self, first: int, messages: Sequence[str]) -> None:
         """Read the messages of the commits that are numbered from `first` on."""
         is_fix, is_squashed = _FIX.search, _SQUASHED.search
-        for commit, message in enumerate(messages, first):
-            subject = message.partition("\n")[0]
-            # A plain search first: most messages are done with after five of them.
+        subjects = [message.partition("\n")[0] for message in messages]
+        self.subjects += subjects
+        for commit, (message, subject) in enumerate(zip(messages, subjects, strict=True), first):
+            # A plain search first: most messages are done with after seven of them.
             lower = subject.lower()
+            names_cause = "ixes:" in message
             if ("fix" in lower or "regression" in lower) and is_fix(subject):
                 self.fixes.append(commit)
-            if lower.startswith("revert") or "This reverts commit " in message:
-                self._reverted(commit, subject, message[:_LONGEST])
-            if "ixes:" in message:
+            if "revert" in lower or "everts " in message:
+                if lower.startswith("revert") or "This reverts commit " in message:
+                    self._reverted(commit, subject, message[:_LONGEST])
+                self._tells(commit, message[:_LONGEST])
+            elif ("back" in lower and "out" in lower) or "reappl" in lower:
+                self._tells(commit, message[:_LONGEST])
+            elif names_cause and (named := _TRAILER.findall(message[:_LONGEST])):
+                # Of what only names its cause the lines that do are enough: projects with many have long bodies.
+                self._tells(commit, "\n".join((subject, "", *named)))
+            if names_cause:
                 self.fixed += [(commit, name) for name in _FIXES.findall(message[:_LONGEST])]
             if "herry" in message:
                 self.picked += [(commit, name) for name in _PICKED.findall(message[:_LONGEST])[:1]]
             if subject.endswith(")") and is_squashed(subject[-20:]):
                 self.squashed.append(commit)
+
+    def _tells(self, commit: int, message: str) -> None:
+        from pytest_bugsle.delivery.repairs import Message
+
+        text = message if message.isascii() else message.encode("latin-1").decode("utf-8", "surrogateescape")
+        subject, _, body = text.partition("\n")
+        self.telling.append(Message(commit, subject, body.strip("\n")))
 
     def _reverted(self, commit: int, subject: str, message: str) -> None:
         # Nothing but white space before it on its line: a sentence that tells of a revert is none.

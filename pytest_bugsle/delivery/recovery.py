@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from math import ceil
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pytest_bugsle.delivery.links import RUNGS, Link
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from pytest_bugsle.delivery.releases import Deployment
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(msgspec.Struct, frozen=True):
     """One failed deployment: from when it failed to when all that is known of it was mended.
 
     `end` is None while something is not; `seconds` is then how long it has lasted until now, which is less
@@ -29,25 +28,7 @@ class Restored:
     by: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """Times to recover of the failed deployments that did (n), in seconds, and how many did not yet (`open`).
-
-    The median is the mean of the two middle values, the quartiles and the 90th percentile are by nearest
-    rank; None where n is 0. `negative` counts times below 0, from clocks that disagree; they stay in.
-    """
-
-    n: int
-    median_seconds: float | None
-    p25_seconds: int | None
-    p75_seconds: int | None
-    p90_seconds: int | None
-    negative: int
-    open: int
-    each: tuple[Restored, ...]
-
-
-def recovery(deployments: Sequence[Deployment], links: Iterable[Link], until: int) -> Recovery:
+def recovery(deployments: Sequence[Deployment], links: Iterable[Link], until: int) -> list[Restored]:
     """Measure each failed deployment once: from its time, or an incident's start, to its complete fix.
 
     Every cause has to be mended, each by its earliest fix; the strongest rung that knows of a deployment
@@ -57,34 +38,7 @@ def recovery(deployments: Sequence[Deployment], links: Iterable[Link], until: in
     by_deployment: defaultdict[int, list[Link]] = defaultdict(list)
     for link in links:
         by_deployment[link.deployment].append(link)
-    each = tuple(_restored(deployments, by_deployment[n], until) for n in sorted(by_deployment))
-    return summary(each)
-
-
-def pair_times(deployments: Sequence[Deployment], links: Iterable[Link]) -> list[int]:
-    """Give the time from deployment to deployed fix of every link that has one, one value a link, in seconds."""
-    return [
-        deployments[link.fixed_in].time - deployments[link.deployment].time
-        for link in links
-        if link.fixed_in is not None
-    ]
-
-
-def summary(each: Sequence[Restored]) -> Recovery:
-    """Sum up: what is still open is counted, and in no percentile (it is censored on the right)."""
-    times = sorted(one.seconds for one in each if one.end is not None)
-    n = len(times)
-    quartile, upper, late = (times[max(ceil(share * n) - 1, 0)] if n else None for share in (0.25, 0.75, 0.9))
-    negative = sum(seconds < 0 for seconds in times)
-    return Recovery(n, median(times), quartile, upper, late, negative, len(each) - n, tuple(each))
-
-
-def median(times: Sequence[int]) -> float | None:
-    """Give the mean of the two middle values of a sorted list; None for an empty one."""
-    middle = len(times) // 2
-    if not times:
-        return None
-    return float(times[middle]) if len(times) % 2 else (times[middle - 1] + times[middle]) / 2
+    return [_restored(deployments, by_deployment[n], until) for n in sorted(by_deployment)]
 
 
 def _restored(deployments: Sequence[Deployment], links: Sequence[Link], until: int) -> Restored:

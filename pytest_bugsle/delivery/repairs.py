@@ -5,25 +5,22 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+from msgspec.structs import replace
+
 from pytest_bugsle.history.messages import bounded
 from pytest_bugsle.history.patterns import lazy_pattern
-from pytest_bugsle.history.reverts import revert_of, unwrapped
+from pytest_bugsle.history.reverts import Revert, revert_of, unwrapped
 
 if TYPE_CHECKING:
     from pytest_bugsle.delivery.graph import Graph
 
-TELLING = re.compile(
-    rb"(?i)revert|reappl|re-appl|back(?:s|ed|ing)? ?out|^[ \t]*fixes:|^\(cherry[- ]picked from", re.MULTILINE
-)
-"""What a message must hold to be worth reading here: a reader may drop the bodies of all others."""
-
 _BODY = lazy_pattern(r"^\s*This reverts commit ([0-9a-f]{7,64})", re.MULTILINE)
 _FIXES = lazy_pattern(r"^[ \t]*fixes:[ \t]*(?:commit[ \t]+)?([0-9a-f]{7,64})\b", re.IGNORECASE | re.MULTILINE)
-_PICKED = lazy_pattern(r"^\(cherry[- ]picked from commit ([0-9a-f]{7,64})\)", re.IGNORECASE | re.MULTILINE)
 _REQUEST = lazy_pattern(
     r"^[ \t]*reverts (?:[\w.-]{1,100}/[\w.-]{1,100})?[#!](\d{1,9})\b", re.IGNORECASE | re.MULTILINE
 )
@@ -31,23 +28,28 @@ _NUMBERED = lazy_pattern(r"\([#!](\d{1,9})\)\s*\Z")
 _MERGED = lazy_pattern(r"Merge pull request #(\d{1,9})\b")
 _DEEPEST = 20
 """Reverts of reverts that are followed."""
+_BEGINNING = 12
+"""Characters of a title by which most commits are told not to be meant."""
 _FARTHEST = 5_000
 """Commits that are walked to find a title: what is taken back is nearly always near."""
 
 How = Literal["body", "sha", "title", "number", "trailer"]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, dict=True):
     """What one commit says, by its number in the graph."""
 
     commit: int
     subject: str
     body: str = ""
 
+    @cached_property
+    def revert(self) -> Revert | None:
+        """Give what it takes back."""
+        return revert_of(self.subject, self.body)
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+
+class Pair(msgspec.Struct, frozen=True):
     """A commit that takes another back, or names it as what it fixes.
 
     `how` says by what it is named: `body` is git's own sentence `This reverts commit <sha>`, `sha` another.
@@ -83,15 +85,23 @@ def pairs(
     return list(found.values())
 
 
-def copies_of(graph: Graph, messages: Iterable[Message]) -> dict[int, list[int]]:
-    """Give the cherry-picks of each commit, by the line that `git cherry-pick -x` leaves."""
+def copies_of(graph: Graph, picked: Iterable[tuple[int, str]]) -> dict[int, list[int]]:
+    """Give the cherry-picks of each commit, by the line that `git cherry-pick -x` leaves (pick, original)."""
     found: defaultdict[int, list[int]] = defaultdict(list)
-    for message in messages:
-        for sha in _PICKED.findall(bounded(message.body)):
-            original = graph.find(sha.lower())
-            if original is not None and original != message.commit:
-                found[original].append(message.commit)
+    for commit, sha in picked:
+        original = graph.find(sha)
+        if original is not None and original != commit:
+            found[original].append(commit)
     return dict(found)
+
+
+def quoting(graph: Graph, messages: Iterable[Message]) -> list[Message]:
+    """Give the messages that take something back and name no commit that is here: titles must be looked for."""
+    return [
+        message
+        for message in messages
+        if (revert := message.revert) is not None and all(graph.find(sha) is None for sha in revert.shas)
+    ]
 
 
 def titles_of(subjects: Iterable[tuple[int, str]], messages: Iterable[Message]) -> dict[str, list[int]]:
@@ -102,10 +112,23 @@ def titles_of(subjects: Iterable[tuple[int, str]], messages: Iterable[Message]) 
     found: defaultdict[str, list[int]] = defaultdict(list)
     if not wanted:
         return {}
+    # This is asked of every commit of a history: nearly all are told by how they begin.
+    titles = [name for name in wanted if not name.startswith("#")]
+    length = min([_BEGINNING, *map(len, titles)])
+    beginnings = {name[:length] for name in titles}
+    numbers = re.compile(rf"[#!](?:{'|'.join(name[1:] for name in wanted - set(titles)) or '(?!)'})\b")
+    is_number = numbers.search
     for commit, subject in subjects:
-        for name in _names(subject):
-            if name in wanted:
-                found[name].append(commit)
+        if (
+            subject[:length].lower() in beginnings
+            or is_number(subject)
+            or not subject.isascii()
+            or "  " in subject[: length + 1]
+            or "\t" in subject[: length + 1]
+        ):
+            for name in _names(subject):
+                if name in wanted:
+                    found[name].append(commit)
     return dict(found)
 
 
@@ -138,7 +161,7 @@ def _pairs_of(graph: Graph, message: Message, titles: Mapping[str, Sequence[int]
         target = graph.find(sha.lower())
         if target is not None:
             yield Pair(message.commit, target, "trailer")
-    revert = revert_of(message.subject, message.body)
+    revert = message.revert
     partly = revert is not None and revert.partly
     shas: dict[str, How] = dict.fromkeys(revert.shas if revert else (), "sha")
     shas |= dict.fromkeys(_BODY.findall(body), "body")
@@ -154,7 +177,7 @@ def _pairs_of(graph: Graph, message: Message, titles: Mapping[str, Sequence[int]
 
 
 def _wanted(message: Message) -> Iterable[str]:
-    revert = revert_of(message.subject, message.body)
+    revert = message.revert
     if revert is not None:
         yield from (name for _, name in _asked(revert.title, revert.again, bounded(message.body)))
 
@@ -177,7 +200,9 @@ def _names(subject: str) -> set[str]:
 
 
 def _plain(title: str) -> str:
-    return " ".join(title.replace("“", '"').replace("”", '"').split()).rstrip(".").lower()
+    if not title.isascii():
+        title = title.replace("“", '"').replace("”", '"')
+    return " ".join(title.split()).rstrip(".").lower()
 
 
 def _nearest(graph: Graph, start: int, wanted: Sequence[int]) -> int | None:
@@ -201,5 +226,5 @@ def _nearest(graph: Graph, start: int, wanted: Sequence[int]) -> int | None:
 
 def is_revert(message: Message) -> bool:
     """Say whether a message takes something back, and puts nothing back in doing so."""
-    revert = revert_of(message.subject, message.body)
+    revert = message.revert
     return revert is not None and not unwrapped(revert)[1]

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from pytest_bugsle.delivery.graph import Graph
+from pytest_bugsle.delivery.links import Link
 from pytest_bugsle.delivery.mentions import Revert
 from pytest_bugsle.delivery.releases import Deployment
 from pytest_bugsle.results import FailureRate, Reverts
@@ -53,6 +54,25 @@ def crossing(pairs: Iterable[RevertPair], labels: Sequence[int]) -> list[tuple[i
         (labels[pair.target], labels[pair.revert])
         for pair in pairs
         if 0 <= labels[pair.target] < labels[pair.revert]
+    ]
+
+
+def revert_links(
+    graph: Graph, pairs: Iterable[RevertPair], labels: Sequence[int], deployments: Sequence[Deployment]
+) -> list[Link]:
+    """Return the same pairs as links, with when each failure showed: its revert went out."""
+    return [
+        Link(
+            "explicit",
+            failed,
+            deployments[repaired].time,
+            f"{graph.shas[pair.revert][:7]} takes back {graph.shas[pair.target][:7]}, which its message names",
+            pair.target,
+            pair.revert,
+            repaired,
+        )
+        for pair in pairs
+        if 0 <= (failed := labels[pair.target]) < (repaired := labels[pair.revert])
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 from pytest_bugsle.delivery.lead_time import Shipment, durations
@@ -29,14 +29,17 @@ def trend(
     failed: Mapping[str, Sequence[int]],
     end: int,
     by: Literal["month", "release"],
+    young: Collection[int] = (),
 ) -> list[TrendPoint]:
     """Return a point a month (UTC) from the first deployment to the end, empty ones too, or one a deployment.
 
-    `failed` has the places of the deployments that failed, by rung of evidence.
+    `failed` has the places of the deployments that failed, by rung of evidence. The `young` are on no rung but `revert`.
     """
+    failures = {rung: frozenset(places) for rung, places in failed.items()}
+    young = frozenset(young)
     if by == "release":
         return [
-            _point(one.deployment.name, one.deployment.time, [place], shipments, failed)
+            _point(one.deployment.name, one.deployment.time, [place], shipments, failures, young)
             for place, one in enumerate(shipments)
         ]
     if not shipments:
@@ -54,7 +57,8 @@ def trend(
             int((dt.datetime(year, month, 1, tzinfo=dt.UTC) - utc(0)).total_seconds()),
             places.get((year, month), []),
             shipments,
-            failed,
+            failures,
+            young,
         )
         for year, month in months
     ]
@@ -65,7 +69,8 @@ def _point(
     start: int,
     places: Sequence[int],
     shipments: Sequence[Shipment],
-    failed: Mapping[str, Sequence[int]],
+    failed: Mapping[str, Collection[int]],
+    young: Collection[int],
 ) -> TrendPoint:
     return TrendPoint(
         period=period,
@@ -73,7 +78,10 @@ def _point(
         releases=len(places),
         lead_time=durations(value for place in places for value in shipments[place].lead_times),
         change_failure={
-            rung: failure_rate([place for place in places if place in set(those)], len(places))
+            rung: failure_rate(
+                [place for place in places if place in those],
+                sum(rung == "revert" or place not in young for place in places),
+            )
             for rung, those in failed.items()
         },
     )

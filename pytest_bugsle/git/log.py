@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -67,6 +68,15 @@ def read_log(
     return [replace(commit, changes=tuple(found.get(commit.sha, ()))) for commit in commits]
 
 
+def read_commits(repo: Repository, shas: Sequence[str]) -> list[Commit]:
+    """Give commits by their full names, in that order; without changes."""
+    if not shas:
+        return []
+    options = ("log", "-z", _FORMAT, "--encoding=UTF-8", "--no-patch", "--no-notes", "--no-walk=unsorted")
+    named = "".join(f"{sha}\n" for sha in shas).encode("ascii")
+    return list(parse_log(repo.run(*options, "--stdin", input=named), repo.shallow_commits()))
+
+
 def parse_log(out: bytes, shallow: frozenset[str] = frozenset()) -> Iterator[Commit]:
     """Read what `git log -z` printed in our format; without changes."""
     fields = out.decode("utf-8", "surrogateescape").split("\0")
@@ -109,6 +119,24 @@ def first_parent_changes(repo: Repository, commits: Iterable[Commit]) -> dict[st
     found: dict[str, list[Change]] = {}
     for sha, change in parse_raw(out):
         found.setdefault(sha, []).append(change)
+    return found
+
+
+def changed_paths(repo: Repository, shas: Sequence[str]) -> dict[str, list[str]]:
+    """Give the paths that each commit (by its full name, no merge) changed; a rename is two."""
+    if not shas:
+        return {}
+    options = ("-r", "-z", "--root", "--name-only", "--no-renames", "--always", "--ignore-submodules=none")
+    named = "".join(f"{sha}\n" for sha in shas).encode("ascii")
+    found: dict[str, list[str]] = {}
+    wanted, paths = set(shas), []
+    for field in repo.run("diff-tree", "--stdin", *options, input=named).split(b"\0")[:-1]:
+        path = os.fsdecode(field)
+        # Each commit is named before its paths, and only once.
+        if path in wanted and path not in found:
+            paths = found[path] = []
+        else:
+            paths.append(path)
     return found
 
 

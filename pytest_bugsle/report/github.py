@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_bugsle.report import markdown
-from pytest_bugsle.report.escape import for_markdown, for_terminal, visible
+from pytest_bugsle.report.escape import for_terminal, visible
+from pytest_bugsle.report.figures import figure_rows, number, plain_tables, table
 from pytest_bugsle.report.words import plural, sorted_findings, summary
 
 if TYPE_CHECKING:
@@ -88,49 +89,8 @@ def _property(text: str) -> str:
 
 def step_summary(result: Result, room: int) -> bytes:
     """Return the Markdown for the step summary, in at most `room` bytes; empty where not even a line fits."""
-    figures = "".join(f"{line}\n" for line in delivery_lines(_delivery(result))).encode("utf-8")
-    text = markdown.render(result, room - len(figures)) + figures
+    text = markdown.render(result, room)
     return text if len(text) <= room else b""
-
-
-def delivery_lines(delivery: Mapping[str, Any]) -> list[str]:
-    """Return a Markdown table of `delivery.pooled`, each figure with what it was made from; empty without any."""
-    rows = _delivery_rows(delivery)
-    shown = [f"| {for_markdown(name)} | {value} | {for_markdown(of)} |" for name, value, of in rows]
-    return ["", "### Delivery", "", "| figure | value | from |", "|---|---|---|", *shown] if shown else []
-
-
-def _delivery_rows(delivery: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return name, value and origin of each figure that is there."""
-    pooled = _table(delivery, "pooled")
-    rows = _duration_rows("lead time for changes", _table(pooled, "lead_time"), "commit")
-    frequency = _table(pooled, "deployment_frequency")
-    if (number := _number(frequency, "per_30_days")) is not None:
-        of = f"{frequency.get('deployments')} in {_number(frequency, 'days') or 0:.0f} days"
-        rows.append(("deployments", f"{number:.2f} in 30 days", of))
-    for rung, failure in _tables(pooled, "change_failure").items():
-        if (rate := _number(failure, "rate")) is not None:
-            of = f"{failure.get('failed')} of {failure.get('deployments')} deployments"
-            rows.append((f"change failure rate, by {rung}", f"{rate:.1%}{_interval(failure)}", of))
-    for rung, durations in _tables(pooled, "recovery").items():
-        rows += _duration_rows(f"recovery, by {rung}", durations, "failure")
-    return rows
-
-
-def _duration_rows(name: str, durations: Mapping[str, Any], of: str) -> list[tuple[str, str, str]]:
-    seconds, n = _number(durations, "median_seconds"), durations.get("n")
-    if seconds is None:
-        return []
-    days = abs(seconds) >= 2 * 86_400
-    text = f"{seconds / 86_400:.1f} days" if days else f"{seconds / 3600:.1f} hours"
-    return [(name, f"median {text}", plural(n, of) if isinstance(n, int) else "")]
-
-
-def _interval(failure: Mapping[str, Any]) -> str:
-    ends = failure.get("interval")
-    if not isinstance(ends, list | tuple) or len(ends) != 2 or not all(isinstance(e, float) for e in ends):
-        return ""
-    return f" (95 % interval {ends[0]:.1%} to {ends[1]:.1%})"
 
 
 def outputs(result: Result) -> dict[str, str]:
@@ -144,16 +104,10 @@ def outputs(result: Result) -> dict[str, str]:
         "errors": str(sum(finding.level == "error" for finding in findings)),
         "warnings": str(sum(finding.level == "warning" for finding in findings)),
     }
-    delivery = _delivery(result)
-    if result.range is None and (rows := _delivery_rows(delivery)):
+    delivery = plain_tables(result)
+    if result.range is None and (rows := figure_rows(delivery)):
         found["summary"] = visible(", ".join(f"{name}: {value}" for name, value, _ in rows))
     return found | delivery_outputs(delivery)
-
-
-def _delivery(result: Result) -> Mapping[str, Any]:
-    """Return the delivery figures as plain tables; empty in a run that has none."""
-    delivery = msgspec.to_builtins(getattr(result, "delivery", None) or None)
-    return delivery if isinstance(delivery, dict) else {}
 
 
 def delivery_outputs(delivery: Mapping[str, Any]) -> dict[str, str]:
@@ -162,38 +116,18 @@ def delivery_outputs(delivery: Mapping[str, Any]) -> dict[str, str]:
     Failures and recoveries are counted by kinds of evidence; theirs is the first of `_RUNGS`, or else of
     all, that has a rate, and `change-failure-rung` names it.
     """
-    pooled = _table(delivery, "pooled")
-    lead_time = _number(_table(pooled, "lead_time"), "median_seconds")
+    pooled = table(delivery, "pooled")
+    lead_time = number(table(pooled, "lead_time"), "median_seconds")
     found = {} if lead_time is None else {"lead-time-hours": f"{lead_time / 3600:.1f}"}
-    rungs, recovery = _table(pooled, "change_failure"), _table(pooled, "recovery")
-    median = _number(recovery, "median_seconds")
+    rungs, recovery = table(pooled, "change_failure"), table(pooled, "recovery")
+    median = number(recovery, "median_seconds")
     for name in (*_RUNGS, *(rung for rung in rungs if rung not in _RUNGS)):
-        rate = _number(_table(rungs, name), "rate")
+        rate = number(table(rungs, name), "rate")
         if rate is not None:
             found |= {"change-failure-rate": f"{rate:.4f}", "change-failure-rung": visible(name)}
-            median = _number(_table(recovery, name), "median_seconds") if median is None else median
+            median = number(table(recovery, name), "median_seconds") if median is None else median
             break
     return found if median is None else found | {"recovery-hours": f"{median / 3600:.1f}"}
-
-
-def _table(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the table of this name; a list of tables becomes one by what each is called."""
-    value = holder.get(name)
-    if isinstance(value, list):
-        named = [item for item in value if isinstance(item, dict)]
-        return {str(item.get("rung", item.get("name", ""))): item for item in named}
-    return value if isinstance(value, dict) else {}
-
-
-def _tables(holder: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
-    """Return the tables within the table of this name."""
-    within = _table(holder, name)
-    return {str(key): value for key, value in within.items() if isinstance(value, dict)}
-
-
-def _number(holder: Mapping[str, Any], name: str) -> float | None:
-    value = holder.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def output_lines(values: Mapping[str, str], delimiter: str) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_bugsle.report.escape import for_markdown
+from pytest_bugsle.report.figures import delivery_lines, plain_tables
 from pytest_bugsle.report.history import audit_markdown, hotspots_markdown
 from pytest_bugsle.report.words import (
     VERDICTS,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 LIMIT = 1024 * 1024
 #: No single text takes more of it than this many characters.
 MOST_TEXT = 500
+#: So many lines of the table of figures stand above its rows.
+_HEAD = 5
 
 
 @dataclass(slots=True)
@@ -58,11 +61,11 @@ def render(result: Result, limit: int = LIMIT) -> bytes:
     top = [
         f"## {for_markdown(result.tool.name)}: {VERDICTS[result.verdict]}",
         "",
-        _text(summary(result)),
-        "",
-        _text(range_line(result)),
-        "",
     ]
+    shown = delivery_lines(plain_tables(result))
+    if result.fixes or result.range is not None or not shown:
+        top += [_text(summary(result)), "", _text(range_line(result)), ""]
+    figures = _Section("figure", shown[:_HEAD], shown[_HEAD:])
     fixes = _Section(
         "fix",
         ["| status | fix | bugs | tests |", "|---|---|---|---|"],
@@ -92,14 +95,14 @@ def render(result: Result, limit: int = LIMIT) -> bytes:
         ["", "</details>"],
     )
     left = limit - _size(top) - 300  # 300: the line that says what was cut
-    for section in (findings, history, fixes, notes, leads, details):  # the most important first
+    for section in (findings, figures, history, fixes, notes, leads, details):  # the most important first
         left = _keep(section, left)
     body = (
         "\n".join(top)
         + "\n"
-        + "".join(section.text() for section in (history, fixes, findings, leads, notes, details))
+        + "".join(section.text() for section in (history, fixes, findings, figures, leads, notes, details))
     )
-    return (body + _cut(history, fixes, findings, notes, leads, details)).encode("utf-8")
+    return (body + _cut(history, fixes, findings, figures, notes, leads, details)).encode("utf-8")
 
 
 def _size(lines: list[str]) -> int:

@@ -35,6 +35,17 @@ class Cache:
             return None
         return None if row is None else bytes(row[0])
 
+    def all_of(self, room: str) -> dict[str, bytes]:
+        """Return all that is kept in a room, by key."""
+        if self._path is None or not self._path.exists():
+            return {}
+        try:
+            with closing(self._connect()) as connection:
+                rows = connection.execute("SELECT key, value FROM cache WHERE room = ?", (room,)).fetchall()
+        except sqlite3.Error:
+            return {}
+        return {key: bytes(value) for key, value in rows}
+
     def put(self, room: str, key: str, value: bytes) -> bool:
         """Keep `value` under `key`; say whether that could be done."""
         if self._path is None:

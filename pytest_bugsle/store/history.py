@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.store.database import CorruptError, Database, StoreError
 from pytest_bugsle.store.joining import Merged, drop, insert, open_source, take
-from pytest_bugsle.store.questions import OutcomeCount, PastAttempt, Tally, outcomes, past, tallies
+from pytest_bugsle.store.questions import OutcomeCount, PastAttempt, Tally, outcomes, past, suites, tallies
 from pytest_bugsle.store.records import AttemptRecord, CodeVersion, RunRecord
 from pytest_bugsle.store.schema import SCHEMA, migrate
 from pytest_bugsle.store.sqlite import SQLiteDatabase, identity, keep_aside
@@ -116,6 +116,10 @@ class History:
     def outcomes(self, test: str, version: CodeVersion | None = None) -> list[OutcomeCount]:
         """Return how often a test's first attempts ended how, for one version of the code or for each."""
         return self._read(lambda database: outcomes(database, test, version))
+
+    def suites(self, since: float) -> list[tuple[float, float, int]]:
+        """Return start, seconds of its tests and their number of each run of a suite from `since` on (UTC seconds)."""
+        return self._read(lambda database: suites(database, since))
 
     def _write(self, operation: Callable[[Database], T]) -> T:
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_bugsle.store.records import CodeVersion, key, unescaped
+from pytest_bugsle.store.records import FIRST_MODE, CodeVersion, key, unescaped
 
 if TYPE_CHECKING:
     from pytest_bugsle.store.database import Database
@@ -53,6 +53,13 @@ SELECT r.tree, r.dirty, r.lock, a.mode, a.outcome, a.fingerprint, count(*)
 FROM bugsle_attempt a CROSS JOIN bugsle_run r
 WHERE a.test = ? AND a.attempt = 1 AND r.run = a.run AND r.disaster = 0
 GROUP BY r.tree, r.dirty, r.lock, a.mode, a.outcome, a.fingerprint"""
+
+_SUITES = """
+SELECT r.started, sum(a.duration), count(*)
+FROM bugsle_run r CROSS JOIN bugsle_attempt a
+WHERE r.started >= ? AND r.mode = ? AND r.ended = 1 AND r.disaster = 0
+    AND a.run = r.run AND a.mode = r.mode AND a.attempt = 1
+GROUP BY r.run, r.started ORDER BY r.started"""
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,3 +179,9 @@ def outcomes(database: Database, test: str, version: CodeVersion | None) -> list
         for tree, dirty, lock, mode, outcome, fingerprint, count in database.rows(_OUTCOMES, (key(test),))
     ]
     return sorted(count for count in counts if version is None or (version.tree and count.version == version))
+
+
+def suites(database: Database, since: float) -> list[tuple[float, float, int]]:
+    """Return start, seconds of its tests and their number of each run of a suite that ended, oldest first."""
+    rows = database.rows(_SUITES, (since, FIRST_MODE))
+    return [(float(started), float(seconds), int(tests)) for started, seconds, tests in rows]

@@ -116,10 +116,29 @@ def _figures(shown: DeliveryFigures, trend: Sequence[TrendPoint]) -> Iterator[Fi
         points=counted,
     )
     for rung, rate in shown.change_failure.items():
-        yield _failures(rung, rate, trend)
+        if rate.asked:
+            yield _failures(rung, rate, trend)
         again = shown.recovery.get(rung)
         if again is not None and again.n:
-            yield Figure(title=f"Recovery, by {rung}", now=_median(again), detail=_quantiles(again))
+            still = f"; {again.open} not mended yet" if again.open else ""
+            yield Figure(title=f"Recovery, by {rung}", now=_median(again), detail=_quantiles(again) + still)
+    repaired = shown.rework
+    if repaired.rate is not None:
+        of = f"{repaired.reworked} of {plural(repaired.deployments, 'deployment')} only repair"
+        yield Figure(
+            title="Rework rate", now=f"{100 * repaired.rate:.1f} %", detail=of + _interval(repaired.interval)
+        )
+    held = shown.guarded
+    known = held.guarded + held.unguarded
+    if known or held.unknown:
+        of = (
+            f"{held.guarded} of {plural(known, 'failure')} whose fix was tried"
+            if known
+            else "no fix was tried"
+        )
+        more = f"; of {held.unknown} nothing is known" if held.unknown else ""
+        share = f"{100 * held.share:.1f} %" if held.share is not None else "–"
+        yield Figure(title="Guarded failures", now=share, detail=of + _interval(held.interval) + more)
 
 
 def _failures(rung: str, rate: FailureRate, trend: Sequence[TrendPoint]) -> Figure:
@@ -138,17 +157,21 @@ def _failures(rung: str, rate: FailureRate, trend: Sequence[TrendPoint]) -> Figu
         ]
     )
     detail = f"{rate.failed} of {plural(rate.deployments, 'deployment')}"
-    if rate.interval is not None:
-        detail += f" (95 %: {100 * rate.interval[0]:.1f} to {100 * rate.interval[1]:.1f} %)"
+    detail += _interval(rate.interval)
     now = f"{100 * rate.rate:.1f} %" if rate.rate is not None else "–"
     return Figure(title=f"Change failure rate, by {rung}", now=now, detail=detail, unit=unit, points=points)
 
 
+def _interval(ends: tuple[float, float] | None) -> str:
+    return f" (95 %: {100 * ends[0]:.1f} to {100 * ends[1]:.1f} %)" if ends is not None else ""
+
+
 def _failed(point: TrendPoint) -> tuple[str, ...]:
+    # What all rungs say together is said by each of them.
     return tuple(
         f"{rate.failed} of {rate.deployments} failed, by {rung}"
         for rung, rate in point.change_failure.items()
-        if rate.failed
+        if rate.failed and rung != "any"
     )
 
 
