@@ -55,3 +55,22 @@ def test_the_figures_have_badges(page: tuple[Page, Result]) -> None:
     assert value == "1 of 3" and name == f"failed, by {rung}"
     assert ET.fromstring(made[f"failures-{rung}.svg"]).get("aria-label") == f"{name}: 1 of 3"
     assert len(list(key_figures(result))) == 2 and {"lead-time.svg", "deployments.svg"} <= made.keys()
+
+
+def test_what_the_gate_asks_and_where_the_figures_lie_stand_below_them(tmp_path: Path) -> None:
+    """The gate's answers, tiers with their n, and what the repository knows of the causes, as in the terminal."""
+    repo = Repo(tmp_path / "repo", start={"a.py": "x = 1\n"})
+    for number in range(4):
+        repo.commit("feat: more", {"a.py": f"x = {number + 2}\n"})
+        repo.git("tag", f"v1.{number}.0")
+    path = tmp_path / "dora.json"
+    asked = ("--since", "1970-01-01", "--gate", "--why", "--report", f"json:{path}")
+    assert bugsle(repo, "dora", *asked).code == 3
+    result = msgspec.json.decode(path.read_bytes(), type=Result)
+    (group,) = groups(result)
+    names = [name for name, _ in group.rows]
+    assert names[0] == "gate: UNDECIDED" and "tiers" in names and "why: the way" in names
+    shown = Page(render(result))
+    held_to_the_rules(shown)
+    assert "deployments a window are needed" in shown.text
+    assert all(text in shown.text for _, text in group.rows)

@@ -8,11 +8,11 @@ import msgspec
 
 from pytest_bugsle.report.escape import for_terminal
 from pytest_bugsle.report.terminal import MOST_TEXT, Line, Style
-from pytest_bugsle.report.verdicts import cause_rows, gate_rows, tier_rows
+from pytest_bugsle.report.verdicts import Row, cause_rows, gate_rows, tier_rows
 from pytest_bugsle.report.words import VERDICTS, plural, short, sorted_findings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_bugsle.results import (
         DeliveryFigures,
@@ -43,7 +43,7 @@ def delivery_lines(
         for one in shown.repositories:
             lines += [_line(*row) for row in _repository(one, verbosity)]
             if tiers:
-                lines += [_line(*row) for row in tier_rows(one.tiers, remarks)]
+                lines += _rows(tier_rows(one.tiers, remarks))
         if shown.pooled is not None and len(shown.repositories) > 1:
             words = {_word(one) for one in shown.repositories}
             word = words.pop() if len(words) == 1 else "deployment"
@@ -51,7 +51,7 @@ def delivery_lines(
             lines.append(_line(title))
             lines += [_line(*row) for row in _figures(shown.pooled, verbosity, word)]
             if tiers:
-                lines += [_line(*row) for row in tier_rows(shown.pooled.tiers, remarks)]
+                lines += _rows(tier_rows(shown.pooled.tiers, remarks))
     for note in result.notes:
         lines += [
             _line(f"note: {text}" if not number else text, "yellow")
@@ -101,6 +101,10 @@ def span(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def _rows(rows: Iterable[Row]) -> list[Line]:
+    return [_line(_row(name, text), style) for name, text, style in rows]
+
+
 def _line(text: str, style: Style | None = None) -> Line:
     return Line(for_terminal(text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 1] + "…"), style)
 
@@ -112,9 +116,9 @@ def _repository(one: RepositoryDelivery, verbosity: int) -> Iterator[tuple[str, 
     )
     yield from _figures(one, verbosity, _word(one))
     if one.gate is not None:
-        yield from gate_rows(one.gate)
+        yield from ((_row(name, text), style) for name, text, style in gate_rows(one.gate))
     if one.causes is not None:
-        yield from cause_rows(one.causes, span)
+        yield from ((_row(name, text), style) for name, text, style in cause_rows(one.causes, span))
     if verbosity >= 0:
         reverts = one.reverts
         if verbosity > 0 and reverts.either:
@@ -195,7 +199,7 @@ def _quantiles(values: Durations) -> str:
     assert values.p90_seconds is not None
     negative = f", {values.negative} negative" if values.negative else ""
     return (
-        f"median {span(values.median_seconds)}, half within {span(values.p25_seconds)} to {span(values.p75_seconds)}, "
+        f"median {span(values.median_seconds)}, half between {span(values.p25_seconds)} and {span(values.p75_seconds)}, "
         f"9 of 10 below {span(values.p90_seconds)} (n = {values.n}{negative})"
     )
 

@@ -24,8 +24,8 @@ MOST_TEXT = 2000
 
 _KINDS: Mapping[str, str] = {"error": "error", "warning": "warning", "info": "notice"}
 _IN_DIFF = frozenset({"added", "changed"})
-#: An explicit `Fixes:` or revert is the rung that needs no policy of its own, SZZ the one with most noise.
-_RUNGS = ("explicit", "incident", "patch-release", "szz")
+#: A deployment failed if anything that was asked says so; the rungs alone are in the JSON report.
+_RUNGS = ("any", "incident", "explicit", "patch-release", "szz")
 
 
 def render(result: Result) -> bytes:

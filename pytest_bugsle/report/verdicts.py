@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pytest_bugsle.report.terminal import Style
     from pytest_bugsle.results import DeliveryCauses, DeliveryGate, FailingFolder, Tier, Wait
 
-Row = tuple[str, "Style | None"]
-_NAME = 22
+Row = tuple[str, str, "Style | None"]
+"""A name ('' where it goes on), what is said of it, and how."""
 _STYLES: Mapping[str, Style] = {"pass": "green", "fail": "red", "undecided": "yellow"}
 _FIGURES: Mapping[str, str] = {
     "deployment-frequency": "deployment frequency",
@@ -27,10 +27,10 @@ _HOUR, _DAY = 3600, 86_400
 def gate_rows(gate: DeliveryGate) -> Iterator[Row]:
     """Yield a row a question, and which windows were compared."""
     for question in gate.questions:
-        yield _row(f"gate: {VERDICTS[question.answer]}", question.says), _STYLES[question.answer]
+        yield f"gate: {VERDICTS[question.answer]}", question.says, _STYLES[question.answer]
     if any(question.asked == "trend" for question in gate.questions):
         windows = f"{gate.window[0][:10]} to {gate.window[1][:10]} after {gate.earlier[0][:10]} to {gate.earlier[1][:10]}"
-        yield _row("", f"{windows}, each deployment watched for {gate.watched_days:g} days"), "dim"
+        yield "", f"{windows}, each deployment watched for {gate.watched_days:g} days", "dim"
 
 
 def tier_rows(tiers: Sequence[Tier], remarks: Sequence[str]) -> Iterator[Row]:
@@ -39,37 +39,37 @@ def tier_rows(tiers: Sequence[Tier], remarks: Sequence[str]) -> Iterator[Row]:
         listed = list(those)
         one = listed[0]
         value, low, high = (_value(figure, number) for number in (one.value, *one.interval))
-        yield _row("tiers", f"{_FIGURES[figure]} {value} (n = {one.n}, 95 % interval {low} to {high})"), None
-        yield _row("", "; ".join(f"{tier.table}: {' or '.join(tier.names)}" for tier in listed)), None
+        yield "tiers", f"{_FIGURES[figure]} {value} (n = {one.n}, 95 % interval {low} to {high})", None
+        yield "", "; ".join(f"{tier.table}: {' or '.join(tier.names)}" for tier in listed), None
     for remark in remarks:
-        yield _row("", remark), "dim"
+        yield "", remark, "dim"
 
 
 def cause_rows(causes: DeliveryCauses, span: Callable[[float], str]) -> Iterator[Row]:
     """Yield what waits longest, what fails where, which fixes brought a test, and the suite's duration."""
     if causes.whole is not None:
-        yield _row("why: the way", _way(causes.whole, span)), None
+        yield "why: the way", _way(causes.whole, span), None
     for title, waits in (("why: folders", causes.folders), ("why: kinds", causes.kinds)):
         for number, wait in enumerate(waits[:5]):
-            yield _row(title if not number else "", f"{wait.name}: {_way(wait, span)}"), None
+            yield title if not number else "", f"{wait.name}: {_way(wait, span)}", None
     if causes.folders or causes.kinds:
-        yield _row("", f"the longest first, of those with {causes.least} commits and more; not tested"), "dim"
+        yield "", f"the longest first, of those with {causes.least} commits and more; not tested", "dim"
     for number, folder in enumerate(causes.failing[:5]):
         text, style = _failing(folder, span)
-        yield _row("why: failures" if not number else "", text), style
+        yield "why: failures" if not number else "", text, style
     if causes.interval is not None and causes.share is not None:
         low, high = causes.interval
         text = (
             f"{causes.fixes_with_test} of {plural(causes.fixes, 'fix', 'fixes')} changed a test with it "
             f"({100 * causes.share:.0f} %; 95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
         )
-        yield _row("why: fixes", text), None
+        yield "why: fixes", text, None
     if causes.suite:
         first, last = causes.suite[0], causes.suite[-1]
         text = f"median run {span(last.median_seconds)} in {last.period} (n = {last.runs})"
         if first is not last:
             text += f", {span(first.median_seconds)} in {first.period} (n = {first.runs})"
-        yield _row("why: the suite", text), None
+        yield "why: the suite", text, None
 
 
 def _failing(folder: FailingFolder, span: Callable[[float], str]) -> tuple[str, Style | None]:
@@ -97,7 +97,3 @@ def _value(figure: str, value: float) -> str:
     if figure == "change-failure-rate":
         return f"{100 * value:.1f} %"
     return f"{value / _DAY:.1f} days" if abs(value) >= 2 * _DAY else f"{value / _HOUR:.1f} hours"
-
-
-def _row(name: str, text: str) -> str:
-    return f"  {name:<{_NAME}}{text}"

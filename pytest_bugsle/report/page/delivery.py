@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_bugsle.report.page.charts import Point, number
 from pytest_bugsle.report.page.figures import Figure, Figures, duration, durations, percents
+from pytest_bugsle.report.verdicts import Row, cause_rows, gate_rows, tier_rows
 from pytest_bugsle.report.words import plural, short
 from pytest_bugsle.results import Delivery
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         Durations,
         FailureRate,
         Frequency,
+        Recovery,
         RepositoryDelivery,
         Result,
         TrendPoint,
@@ -79,7 +81,18 @@ def _repository(one: RepositoryDelivery) -> Figures:
         title=one.repository,
         detail="; ".join([window, *one.notes]),
         figures=tuple(_figures(one, one.trend)),
+        rows=tuple(_rows(one)),
     )
+
+
+def _rows(one: RepositoryDelivery) -> Iterator[tuple[str, str]]:
+    """Yield what the gate answers, where the figures lie in tables of tiers, and why they are so."""
+    rows: list[Row] = list(gate_rows(one.gate)) if one.gate is not None else []
+    rows += tier_rows(one.tiers, ())
+    if one.causes is not None:
+        rows += cause_rows(one.causes, duration)
+    for name, text, _ in rows:
+        yield name, text
 
 
 def _figures(shown: DeliveryFigures, trend: Sequence[TrendPoint]) -> Iterator[Figure]:
@@ -117,11 +130,7 @@ def _figures(shown: DeliveryFigures, trend: Sequence[TrendPoint]) -> Iterator[Fi
     )
     for rung, rate in shown.change_failure.items():
         if rate.asked:
-            yield _failures(rung, rate, trend)
-        again = shown.recovery.get(rung)
-        if again is not None and again.n:
-            still = f"; {again.open} not mended yet" if again.open else ""
-            yield Figure(title=f"Recovery, by {rung}", now=_median(again), detail=_quantiles(again) + still)
+            yield _failures(rung, rate, trend, _recovered(shown.recovery.get(rung)))
     repaired = shown.rework
     if repaired.rate is not None:
         of = f"{repaired.reworked} of {plural(repaired.deployments, 'deployment')} only repair"
@@ -141,7 +150,15 @@ def _figures(shown: DeliveryFigures, trend: Sequence[TrendPoint]) -> Iterator[Fi
         yield Figure(title="Guarded failures", now=share, detail=of + _interval(held.interval) + more)
 
 
-def _failures(rung: str, rate: FailureRate, trend: Sequence[TrendPoint]) -> Figure:
+def _recovered(again: Recovery | None) -> str:
+    """Return how long it took to recover, and how many have not."""
+    if again is None or not (again.n or again.open):
+        return ""
+    said = f"; recovery {_median(again)}, {_quantiles(again)}" if again.n else ""
+    return said + (f"; {again.open} not mended yet" if again.open else "")
+
+
+def _failures(rung: str, rate: FailureRate, trend: Sequence[TrendPoint], recovered: str) -> Figure:
     rates = [(point.period, point.change_failure[rung]) for point in trend if rung in point.change_failure]
     points, unit = percents(
         [
@@ -157,7 +174,7 @@ def _failures(rung: str, rate: FailureRate, trend: Sequence[TrendPoint]) -> Figu
         ]
     )
     detail = f"{rate.failed} of {plural(rate.deployments, 'deployment')}"
-    detail += _interval(rate.interval)
+    detail += _interval(rate.interval) + recovered
     now = f"{100 * rate.rate:.1f} %" if rate.rate is not None else "–"
     return Figure(title=f"Change failure rate, by {rung}", now=now, detail=detail, unit=unit, points=points)
 
@@ -184,7 +201,7 @@ def _quantiles(times: Durations) -> str:
     if times.n < _LEAST_QUARTERS:
         return text
     if times.p25_seconds is not None and times.p75_seconds is not None and times.p90_seconds is not None:
-        quarters = f"half within {duration(times.p25_seconds)} to {duration(times.p75_seconds)}"
+        quarters = f"half between {duration(times.p25_seconds)} and {duration(times.p75_seconds)}"
         text += f"; {quarters}, 90 % within {duration(times.p90_seconds)}"
     return text + (f"; {times.negative} below zero" if times.negative else "")
 

@@ -38,6 +38,8 @@ class Figures:
     title: str
     detail: str = ""
     figures: tuple[Figure, ...] = ()
+    rows: tuple[tuple[str, str], ...] = ()
+    """What is judged and known of them: a name ('' where it goes on) and a sentence each."""
 
 
 def unit_of(seconds: Iterable[float | None]) -> tuple[float, str]:
