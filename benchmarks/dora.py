@@ -11,12 +11,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import histories
 from benchmarks.measuring import Figure, environment, git, seconds
 from pytest_bugsle.git.stream import ARGUMENTS
 
 COMMITS = 20_000
 _START_UP = 0.15
 _ROUNDS = 5
+_WINDOW = 600
+"""Commits of the window in which fixes are traced; a third of them are fixes: twice what pytest has in a year."""
 
 _TRAVERSE = """
 import sys
@@ -119,4 +122,25 @@ def _history(folder: Path) -> None:
     git(folder, "checkout", "-q", "main")
 
 
-MEASURES: tuple[Callable[[Path], list[Figure]], ...] = (delivery,)
+def tracing(folder: Path) -> list[Figure]:
+    """Trace the fixes of a window in a long history to the commits that wrote what they changed, and again."""
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "fast-import", "--quiet", input=b"".join(histories.stream()))
+    git(folder, "checkout", "-q", "main")
+    for name, back in (("v1.0.0", _WINDOW * 4), ("v1.1.0", _WINDOW // 2), ("v1.2.0", 0)):
+        git(folder, "tag", name, f"main~{back}")
+    day = subprocess.run(
+        ["git", "-C", str(folder), "log", "-1", "--format=%cI", f"main~{_WINDOW}"],
+        capture_output=True, check=True, text=True,
+    ).stdout.strip()  # fmt: skip
+    environ = {**environment(), "XDG_CACHE_HOME": str(folder.parent / "cache")}
+    asked = [sys.executable, "-m", "pytest_bugsle", "dora", "--repo", str(folder), "--szz", "--since", day]
+    first, again = (seconds(asked, folder, environ=environ) for _ in range(2))
+    told = f"{_WINDOW // 3} fixes of {histories.COMMITS:,} commits"
+    return [
+        Figure("dora --szz: nothing kept", first, 60.0, "s", told),
+        Figure("dora --szz: traced before", again, 2.0, "s", told),
+    ]
+
+
+MEASURES: tuple[Callable[[Path], list[Figure]], ...] = (delivery, tracing)

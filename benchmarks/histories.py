@@ -41,7 +41,7 @@ def load_{index}(rows, size={limit}):
     return "\n".join(parts).encode()
 
 
-def _stream() -> Iterator[bytes]:
+def stream() -> Iterator[bytes]:
     """Give a history of COMMITS commits over FILES modules, a third of them fixes, for git fast-import."""
     for number in range(COMMITS):
         message = f"{'fix' if number % 3 == 0 else 'feat'}: change {number} (#{number})".encode()
@@ -63,7 +63,7 @@ def _stream() -> Iterator[bytes]:
 def what_else(folder: Path) -> list[Figure]:
     """Look at one fix of 20,000 commits and 1,000 files, with nothing kept and with the history kept."""
     git(folder, "init", "-q", "-b", "main")
-    git(folder, "fast-import", "--quiet", input=b"".join(_stream()))
+    git(folder, "fast-import", "--quiet", input=b"".join(stream()))
     git(folder, "checkout", "-q", "main")
     command = [sys.executable, "-m", "pytest_bugsle", "what-else", "--no-run", "HEAD~1"]
     seconds([sys.executable, "-m", "pytest_bugsle", "--help"], folder)  # compiled files are no part of it

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import dora, histories, suites
+from benchmarks import dora, histories, hooks, suites
 from benchmarks.measuring import QUIET, ROUNDS, Figure, git, paired, pytest, seconds
 
 
@@ -112,6 +112,7 @@ def figures() -> list[Figure]:
         *histories.MEASURES,
         *suites.MEASURES,
         *dora.MEASURES,
+        *hooks.MEASURES,
     ):
         with tempfile.TemporaryDirectory(prefix="bugsle-bench-") as name:
             folder = Path(name) / "project"
