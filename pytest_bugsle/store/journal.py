@@ -94,10 +94,10 @@ def take_left(folder: Path, history: History) -> int:
                 history.begin(run)
                 history.add(run.run_id, attempts)
                 taken += 1
-            with suppress(OSError):
-                path.unlink()
         finally:
-            os.close(handle)
+            os.close(handle)  # Windows deletes no file that is open
+        with suppress(OSError):
+            path.unlink()
     return taken
 
 
