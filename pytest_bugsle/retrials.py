@@ -143,7 +143,11 @@ class Retrials:
                     categories = test.categories or ["non-deterministic"]
                     test = msgspec.structs.replace(test, why=why, interval=(low, high), categories=categories)
                     self._burned.append(test)
-        passes = [min(one.sampling.trials, _ENOUGH) for one in burned.values() if not one.varies]
+        passes = [
+            min(one.sampling.trials, _ENOUGH)
+            for one in burned.values()
+            if not one.varies and (one.sampling.trials or not one.outcomes)  # a skip says nothing of a test
+        ]
         self._tell_burned(len(found), [*passes, *[_ENOUGH] * len(burnt)], left_out=known - len(changed))
         return found
 
