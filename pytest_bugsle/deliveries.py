@@ -6,9 +6,13 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from pytest_bugsle import audits
+from pytest_bugsle.delivery.changed import history_place
 from pytest_bugsle.delivery.sources import read_records
-from pytest_bugsle.regression.record import audit, auditing, ledger
+from pytest_bugsle.regression.record import audit, by_commit, ledger
+from pytest_bugsle.results import FlakyGuard
 from pytest_bugsle.store.cache import open_cache
+from pytest_bugsle.store.database import StoreError
+from pytest_bugsle.store.history import open_history
 from pytest_bugsle.store.place import state_folder
 
 if TYPE_CHECKING:
@@ -21,7 +25,7 @@ _AT_ONCE = 500
 
 
 def known(repo: Repository, fixes: Collection[str]) -> dict[str, Status]:
-    """Return what is known of these fixes (full names), without a run: of an audit, else of the ledger."""
+    """Return what is known of these fixes (full names), without a run: of an audit or a proof, else of the ledger."""
     found: dict[str, Status] = {}
     written = None if repo.is_bare else ledger.read(ledger.place(repo.top))
     if written is not None:
@@ -30,10 +34,43 @@ def known(repo: Repository, fixes: Collection[str]) -> dict[str, Status]:
     records = read_records(repo)
     folder = state_folder(repo.top, bare=repo.is_bare)
     cache, _ = open_cache(folder, lambda path: not repo.is_bare and records.tracks(path))
-    for commit, is_held in auditing.held_commits(cache).items():
+    for commit, is_held in by_commit.held_commits(cache).items():
         if commit in fixes:
             found[commit] = "guarded" if is_held else "unguarded"
     return found
+
+
+def flaky_guards(repo: Repository, store: str | None) -> list[FlakyGuard] | None:
+    """Return the ledger's guards that failed and passed at one version of the code, those that guard most first.
+
+    Of a test with parameters the one that flickers most speaks. None where there is no ledger, or no history of the tests' runs.
+    """
+    written = None if repo.is_bare else ledger.read(ledger.place(repo.top))
+    place = history_place(repo, store)
+    if written is None or place is None:
+        return None
+    fixes: dict[str, list[str]] = {}
+    for commit, guard in written.guards.items():
+        for test in guard.tests:
+            fixes.setdefault(test, []).append(commit)
+    try:
+        with open_history(place) as history:
+            tallies = history.tallies()
+    except StoreError:  # the causes stand without it
+        return None
+    found: dict[str, FlakyGuard] = {}
+    for tally in tallies:
+        name = tally.test.partition("[")[0]
+        if name in fixes and tally.mixed_versions:
+            before = found.get(name)
+            found[name] = FlakyGuard(
+                test=name,
+                fixes=sorted(fixes[name]),
+                versions=max(tally.mixed_versions, before.versions if before else 0),
+                broken=max(tally.runs_broken, before.broken if before else 0),
+                runs=max(tally.runs, before.runs if before else 0),
+            )
+    return sorted(found.values(), key=lambda one: (-len(one.fixes), -one.broken, one.test))
 
 
 def proven(

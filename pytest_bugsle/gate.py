@@ -244,10 +244,29 @@ def _judged(plan: Plan, fixes: Fixes, seen: Seen | None) -> tuple[list[FixResult
         plan.notes += proven.notes
         results = [without_flaky(fix, seen.distrusted) for fix in proven.results] if seen else proven.results
         timings = Timings(tests=proven.seconds, runs=proven.runs, cached=proven.cached)
+        _keep_held(fixes, results, terms.cache)
     if request.what_else and any(planned.asked and planned.in_scope for planned in fixes.planned):
         results = _what_else(plan, fixes, results, terms)
     request.say("")
     return results, timings
+
+
+def _keep_held(fixes: Fixes, results: list[FixResult], cache: Cache) -> None:
+    """Keep by commit which fixes are held, where nothing took part that is not committed.
+
+    That a range is held says nothing of each of its commits; that this run found no guard is for an audit to say,
+    which looks at all tests.
+    """
+    from pytest_bugsle.regression.record import by_commit
+
+    repo = fixes.surveyor.repo
+    planned = {each.unit.head: each for each in fixes.planned}
+    for fix in results:
+        one = planned.get(fix.commit)
+        if fix.status != "proven" or one is None or one.commit is None or repo.resolve(fix.commit) is None:
+            continue
+        if (one.unit.kind != "range" or len(fix.commits) == 1) and one.tree == repo.tree_of(one.commit):
+            by_commit.keep(cache, fix.commits, held=True)
 
 
 def terms_of(plan: Plan, fixes: Fixes, seen: Seen | None) -> Terms:

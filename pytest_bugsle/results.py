@@ -535,6 +535,19 @@ class SuiteMonth(msgspec.Struct, frozen=True, kw_only=True):
     median_tests: float
 
 
+class FlakyGuard(msgspec.Struct, frozen=True, kw_only=True):
+    """A test that guards fixes and cannot be trusted: it failed and passed at each of `versions` versions of the code.
+
+    `broken` of the `runs` in which it was seen failed though the same version passed, too.
+    """
+
+    test: str
+    fixes: list[str]
+    versions: int
+    broken: int
+    runs: int
+
+
 class DeliveryCauses(msgspec.Struct, frozen=True, kw_only=True):
     """What the repository knows of the causes of its figures, from the commits of the window.
 
@@ -552,6 +565,8 @@ class DeliveryCauses(msgspec.Struct, frozen=True, kw_only=True):
     share: float | None
     interval: tuple[float, float] | None
     suite: list[SuiteMonth]
+    flaky_guards: list[FlakyGuard] | None = None
+    """Of the ledger's guards, by the history of their runs; null where there is no ledger, or no history."""
 
 
 class DeliveryFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -585,9 +600,14 @@ class DeliveryFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RepositoryDelivery(DeliveryFigures, frozen=True, kw_only=True):
-    """The figures of one repository."""
+    """The figures of one repository, or of one `component` of it: its releases, and the commits that change its paths.
+
+    `sooner`, where lead time is that of changes: how many went out by a copy before their own commit did.
+    """
 
     repository: str
+    component: str | None = None
+    sooner: int | None = None
     head: str
     window: Window
     history: HistoryFacts

@@ -85,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     strict: bool = False
     store: str | None = None
     tag_pattern: str | None = None
+    components: dict[str, tuple[str, ...]] = {}
     deployments: str | None = None
     environment: str = "production"
     examine: int = 10
@@ -130,7 +131,8 @@ MEANINGS: Mapping[str, str] = {
     "store": "a `postgresql://` URL at which a team keeps the history of its tests; default: "
     "`.bugsle/history.db`",
     "tag_pattern": "a regular expression for the whole name of a release tag; default: final versions, such as "
-    "`1.2`, `v1.2.3` and `release-1.2`",
+    "`1.2`, `v1.2.3` and `release-1.2`; a group `(?P<component>…)` names the component that a tag releases",
+    "components": "a table of component = list of its paths, where no folder is called as its release tags are",
     "deployments": "a file of deployments in the repository (CSV, JSON lines, or GitHub's export); they take the "
     "place of release tags",
     "environment": "the environment whose deployments count, where the file names some",

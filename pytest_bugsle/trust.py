@@ -138,6 +138,10 @@ class Watch:
             notes += self._quarantine.notes(None if partial else collected)
         if recording.unstable or self.doubles:
             findings += self._unstable(recording.unstable)
+        if tests:
+            from pytest_bugsle.flaky.strips import with_history
+
+            tests = with_history(tests, recording.past)
         recording.close(len(collected))
         findings = [finding for finding in findings if finding.level != "off"]
         if self.plan.request.change_finding is not None:

@@ -103,6 +103,13 @@ def test_a_victim_is_told_with_its_polluter_and_the_user_is_left_alone(tmp_path:
     assert modes == {"suite", "alone", "in-process", "prefix"}
 
 
+def test_a_test_that_is_told_of_has_its_past_with_it(tmp_path: Path) -> None:
+    """What the suite's earlier runs showed, a letter each; this one is none of them."""
+    trapped = Trapped(tmp_path / "project", {"it": VICTIM})
+    pasts = [trapped.run().report["tests"][0]["history"] for _ in range(3)]
+    assert pasts == [[], ["F"], ["FF"]]
+
+
 @pytest.mark.slow
 def test_the_command_that_is_told_shows_it(tmp_path: Path) -> None:
     """Typed as it stands, it fails."""

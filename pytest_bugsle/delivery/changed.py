@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from pytest_bugsle.delivery.figures import outline
@@ -14,6 +13,7 @@ from pytest_bugsle.store.place import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from pytest_bugsle.delivery.figures import Wanted
     from pytest_bugsle.delivery.gather import History
@@ -41,7 +41,7 @@ def causes_of(
     Two calls of git, over the commits of the window and of the year alone.
     """
     graph = history.graph
-    view = outline(graph, history.head, history.deployments, wanted)
+    view = outline(graph, history.head, history.deployments, wanted, history.only)
     commits = {*wanted_commits(graph, view)}
     for link in links_of(graph, view, failures):
         commits |= {commit for commit in (link.cause, link.fix) if commit is not None}
@@ -67,11 +67,19 @@ def read_changed(repo: Repository, history: History, commits: Sequence[int]) -> 
     return found
 
 
+def history_place(repo: Repository, store: str | None) -> Path | str | None:
+    """Return where the history of the tests is kept: the team's URL, else our file; None where there is none."""
+    if store:
+        return store
+    folder = state_folder(repo.top, bare=repo.is_bare)
+    place = folder / "history.db" if folder is not None else None
+    return place if place is not None and place.exists() else None
+
+
 def suite_runs(repo: Repository, store: str | None, since: float) -> list[SuiteRun]:
     """Return the runs of the suite that the history of tests has; none where there is no such history."""
-    folder = state_folder(repo.top, bare=repo.is_bare)
-    place = store or (folder / "history.db" if folder is not None else None)
-    if place is None or (store is None and not os.path.exists(place)):
+    place = history_place(repo, store)
+    if place is None:
         return []
     from pytest_bugsle.store.history import open_history
 

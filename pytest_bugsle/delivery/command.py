@@ -12,10 +12,11 @@ import click
 
 from pytest_bugsle import commands
 from pytest_bugsle.delivery import verdict
-from pytest_bugsle.delivery.command_look import look
-from pytest_bugsle.delivery.figures import Wanted, figures, is_squashed
+from pytest_bugsle.delivery.command_look import by_component, look
+from pytest_bugsle.delivery.figures import Wanted, figures
 from pytest_bugsle.delivery.fleet import Found, Job, look_at_all
 from pytest_bugsle.delivery.further import Further, asking, listed
+from pytest_bugsle.delivery.notes import is_squashed
 from pytest_bugsle.delivery.options import EVERY, Asked, evidence
 from pytest_bugsle.delivery.tiers import REMARKS
 from pytest_bugsle.delivery.trend import iso, trend
@@ -124,6 +125,7 @@ def dora(
         reachable=reachable,
         mainline=asked.mainline,
         szz=asked.szz,
+        changes=asked.changes,
     )
     if wanted.start is not None and wanted.end is not None and wanted.start > wanted.end:
         raise UsageError(
@@ -140,6 +142,14 @@ def dora(
         Job(name, where, wanted, asked, verify, further.why, further.parquet, further.devlake)
         for name, where in _named(places)
     ]
+    if asked.component or asked.components:
+        if further.parquet is not None or further.devlake is not None:
+            raise UsageError(
+                "tables are of whole repositories.",
+                why="the same commit would stand in the table of each component.",
+                hint="leave out --component and --components, or --parquet and --devlake",
+            )
+        jobs = [each for job in jobs for each in by_component(job, asked.component, every=asked.components)]
     say = commands.Progress(quiet=quiet)
     try:
         found = list(look_at_all(look, jobs, further.jobs, say))
@@ -294,6 +304,8 @@ def _repository(one: Found, further: Further, wanted: Wanted) -> RepositoryDeliv
     return RepositoryDelivery(
         **{field: getattr(plain, field) for field in plain.__struct_fields__},
         repository=one.name,
+        component=one.component,
+        sooner=measured.sooner,
         head=measured.head,
         window=window,
         history=measured.facts,

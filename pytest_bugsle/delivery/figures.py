@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import and_, gt, sub
 from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import structs
 
+from pytest_bugsle.delivery.copies import Pair, first_copies
 from pytest_bugsle.delivery.frequency import DAY, frequency
 from pytest_bugsle.delivery.graph import NONE, Graph
 from pytest_bugsle.delivery.guarded import held, shares
@@ -46,8 +47,6 @@ from pytest_bugsle.results import (
 WINDOW = 365 * DAY
 LATE_TAG = 7 * DAY
 """A tag that was made so long after its commit: the two definitions of lead time part there."""
-SQUASHED = 0.5
-"""Of the commits on the mainline: where more end with `(#12)` and are no merges, the team squashes."""
 
 
 _RUNGS = ("revert", *RUNGS, ANY)
@@ -71,6 +70,10 @@ class Wanted(msgspec.Struct, frozen=True):
     mainline: bool = False
     """The commits of the mainline are the deployments."""
     szz: bool = False
+    component: str | None = None
+    """Its releases alone, and the commits that change its paths."""
+    changes: Literal["trailers", "patches"] | None = None
+    """Copies of a commit are one change, known by their trailers, or by their patches, too."""
 
 
 class Outline(NamedTuple):
@@ -85,6 +88,8 @@ class Outline(NamedTuple):
     labels: Sequence[int]
     landing: Sequence[int]
     mainline: Sequence[int]
+    unreachable: int = 0
+    """Deployments that HEAD does not contain."""
 
     @property
     def now(self) -> int:
@@ -98,8 +103,17 @@ class Outline(NamedTuple):
         return self.labels[commit] >= 0 or self.landing[commit] >= 0
 
 
-def outline(graph: Graph, head: int, deployments: Sequence[Deployment], wanted: Wanted) -> Outline:
-    """Lay a window out: its ends, and which deployment first brought each commit."""
+def outline(
+    graph: Graph,
+    head: int,
+    deployments: Sequence[Deployment],
+    wanted: Wanted,
+    only: Collection[int] | None = None,
+) -> Outline:
+    """Lay a window out: its ends, and which deployment first brought each commit.
+
+    With `only` all other commits are in no deployment and not in HEAD, as if they did not exist.
+    """
     end = graph.commit_times[head] if wanted.end is None else wanted.end
     start = end - WINDOW + 1 if wanted.start is None else wanted.start
     latest = None if wanted.end is None else end
@@ -110,7 +124,13 @@ def outline(graph: Graph, head: int, deployments: Sequence[Deployment], wanted: 
         if (one.time <= end or (latest is None and one.commit == head))
         and (not wanted.reachable or landing[one.commit] >= 0)
     ]
-    return Outline(start, end, latest, known, labels(graph, known), landing, mainline)
+    unreachable = sum(landing[one.commit] < 0 for one in known)
+    shipped_in = labels(graph, known)
+    if only is not None:
+        for commit in range(len(graph)):
+            if commit not in only:
+                landing[commit] = shipped_in[commit] = NONE
+    return Outline(start, end, latest, known, shipped_in, landing, mainline, unreachable)
 
 
 class Measured(msgspec.Struct, frozen=True, array_like=True):
@@ -150,6 +170,8 @@ class Measured(msgspec.Struct, frozen=True, array_like=True):
     failures: list[Failure] = []
     deployed_by: Literal["tags", "mainline", "file"] = "tags"
     watch: Watch = Watch(0, (0, 0), (0, 0))
+    sooner: int | None = None
+    """Changes of HEAD that went out by a copy before their own commit; None where commits count."""
 
 
 def measure(
@@ -160,23 +182,29 @@ def measure(
     wanted: Wanted,
     tags: Sequence[TagRef] = (),
     laid_out: Outline | None = None,
+    copies: Sequence[Pair] | None = None,
 ) -> Measured:
     """Return the values of a window: HEAD's commits, and the deployments (in order) that brought them.
 
+    With `copies` lead time is that of changes, of which several commits may be copies; failures stay by commit.
     Of the rungs only `revert` is among them; see `ladder.climb`.
     """
-    start, end, latest, known, shipped_in, landing, mainline = laid_out or outline(
-        graph, head, deployments, wanted
-    )
+    laid_out = laid_out or outline(graph, head, deployments, wanted)
+    start, end, latest, known, shipped_in, landing, mainline, _ = laid_out
     parents, times, bots = graph.parents, graph.commit_times, graph.bots
     counted = [
         (wanted.merges or len(above) < 2) and (wanted.bots or not bot)
         for above, bot in zip(parents, bots, strict=True)
     ]
+    first = None if copies is None else first_copies(graph, copies, shipped_in, landing)
+    out = shipped_in if first is None else first.labels
+    authored = graph.author_times if first is None else first.authored
+    for commit in () if first is None else first.repeated:
+        counted[commit] = False
     # One deployment alone brought all that was before it, whenever that went out: it has no lead time.
     lone = len(known) == 1
     shipped = shipments(
-        graph, known, shipped_in, landing, mainline, [False] * len(graph) if lone else counted
+        graph, known, out, landing, mainline, [False] * len(graph) if lone else counted, authored
     )
     inside = [place for place, one in enumerate(known) if one.time >= start]
     in_head = [
@@ -185,7 +213,7 @@ def measure(
         if place >= 0 and (latest is None or times[commit] <= latest)
     ]
     in_window = [commit for commit in in_head if times[commit] >= start]
-    unreleased = [commit for commit in in_head if shipped_in[commit] < 0]
+    unreleased = [commit for commit in in_head if out[commit] < 0]
     cohort = [commit for commit in in_window if counted[commit]]
     reverts, pairs = revert_pairs(
         graph,
@@ -210,15 +238,13 @@ def measure(
         commits=len(in_window),
         merges=sum(len(parents[commit]) > 1 for commit in in_window),
         bots=sum(bots[commit] and len(parents[commit]) < 2 for commit in in_window),
-        facts=facts_of(graph, mentions, tags, known, shipped_in, landing, mainline),
+        facts=facts_of(graph, mentions, tags, laid_out),
         unreleased=len(unreleased),
-        unreleased_ages=[end - graph.author_times[commit] for commit in unreleased if counted[commit]],
+        unreleased_ages=[end - authored[commit] for commit in unreleased if counted[commit]],
         cohort_lead_times=[
-            known[shipped_in[commit]].time - graph.author_times[commit]
-            for commit in cohort
-            if shipped_in[commit] >= 0 and not lone
+            known[out[commit]].time - authored[commit] for commit in cohort if out[commit] >= 0 and not lone
         ],
-        cohort_ages=[end - graph.author_times[commit] for commit in cohort if shipped_in[commit] < 0],
+        cohort_ages=[end - authored[commit] for commit in cohort if out[commit] < 0],
         reverts=Reverts(
             body=reverts.body,
             subject=reverts.subject,
@@ -237,6 +263,7 @@ def measure(
             known[place].name for place in inside if known[place].time - known[place].commit_time > LATE_TAG
         ],
         watch=watch(known, links, start, end, wanted.watch),
+        sooner=None if first is None else first.sooner,
     )
 
 
@@ -244,12 +271,10 @@ def facts_of(
     graph: Graph,
     mentions: Mentions,
     tags: Sequence[TagRef],
-    known: Sequence[Deployment],
-    shipped_in: Sequence[int],
-    landing: Sequence[int],
-    mainline: Sequence[int],
+    laid_out: Outline,
 ) -> HistoryFacts:
-    """Return what was read, whatever the window; `known` are the deployments up to its end."""
+    """Return what was read, whatever the window; its deployments are those up to its end."""
+    known, landing = laid_out.known, laid_out.landing
     times = graph.commit_times
     merges = [len(above) > 1 for above in graph.parents]
     in_head = [place >= 0 for place in landing]
@@ -257,18 +282,18 @@ def facts_of(
         commits=sum(in_head),
         commits_with_tags=len(graph),
         merges=sum(map(and_, merges, in_head)),
-        mainline=len(mainline),
+        mainline=len(laid_out.mainline),
         tags=len(tags),
         lightweight_tags=sum(not tag.annotated for tag in tags),
         tags_on_no_commit=sum(tag.commit is None for tag in tags),
         releases=len(known),
-        unreachable=sum(not in_head[one.commit] for one in known),
+        unreachable=laid_out.unreachable,
         release_commits=len({one.commit for one in known}),
         newer_parents=sum(
             times[parent] > time for above, time in zip(graph.parents, times, strict=True) for parent in above
         ),
         authored_later=sum(map(and_, map(gt, graph.author_times, times), in_head)),
-        with_new_commits=len(set(shipped_in) - {NONE}),
+        with_new_commits=len(set(laid_out.labels) - {NONE}),
         fixes=sum(in_head[commit] and not merges[commit] for commit in mentions.fixes),
         named_fixes=sum(in_head[commit] and not merges[commit] for commit, _ in mentions.fixed),
         picked=len(mentions.picked),
@@ -339,34 +364,3 @@ def _rate(measured: Sequence[Measured], rung: str) -> FailureRate:
     failed = [(number, place) for number, one in enumerate(asked) for place in one.failed[rung]]
     found = failure_rate(failed, deployments)
     return found if asked else structs.replace(found, rate=None, interval=None, asked=False)
-
-
-def is_squashed(measured: Measured) -> bool:
-    """Say whether most commits of the mainline are squash merges."""
-    return measured.squashed > SQUASHED * measured.mainline
-
-
-def notes(measured: Measured) -> list[str]:
-    """Return what a reader must know of the figures, a sentence each."""
-    said = []
-    if measured.known == 1:
-        said.append(
-            "one deployment is known, so there is no lead time: it holds all that was ever done before it"
-        )
-    elif measured.holds_first and measured.shipments[0].authored:
-        first = measured.shipments[0]
-        held = f"{len(first.authored)} commit{'s' * (len(first.authored) != 1)}"
-        said.append(
-            f"{first.deployment.name} is the first deployment that is known: its {held} may have gone out before it"
-        )
-    if is_squashed(measured):
-        said.append(
-            f"{measured.squashed} of {measured.mainline} commits on the mainline are squash merges: lead time "
-            "begins at the merge"
-        )
-    if measured.late:
-        names = ", ".join(measured.late[:3]) + f" and {len(measured.late) - 3} more" * (
-            len(measured.late) > 3
-        )
-        said.append(f"tagged more than 7 days after the commit: {names} (see lead time by commit date)")
-    return said

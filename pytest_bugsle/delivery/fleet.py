@@ -44,6 +44,7 @@ class Found(msgspec.Struct, frozen=True):
     causes: DeliveryCauses | None = None
     error: str = ""
     code: int = 0
+    component: str | None = None
 
 
 Look = Callable[[Job, Say], Found]

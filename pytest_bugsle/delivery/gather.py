@@ -16,12 +16,20 @@ import msgspec
 from msgspec import structs
 
 from pytest_bugsle import __version__
+from pytest_bugsle.delivery.components import components
 from pytest_bugsle.delivery.figures import Measured, measure, outline
 from pytest_bugsle.delivery.graph import NONE, Graph
 from pytest_bugsle.delivery.mentions import Authors, Mentions
-from pytest_bugsle.delivery.releases import Deployment, TagRef, labels, nearest_names, released
+from pytest_bugsle.delivery.releases import (
+    Deployment,
+    TagRef,
+    labels,
+    nearest_names,
+    released,
+)
 from pytest_bugsle.delivery.sources import Recorded, Records, evidence_of, mainline_of, read_records
-from pytest_bugsle.errors import ProgramError, UndecidedError
+from pytest_bugsle.delivery.tagged import copies_of, moved_tags, own_incidents, touching
+from pytest_bugsle.errors import ProgramError, UndecidedError, UsageError
 from pytest_bugsle.git.command import shown
 from pytest_bugsle.git.stream import PINNED, stream_log
 
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
     from pytest_bugsle.settings import Settings
 
 _ROOM = "delivery"
-_VERSION = 2
+_VERSION = 3
 _OBJECT = re.compile(rb"[0-9a-f]{40,64}")
 _SNIPPET = "with: { fetch-depth: 0, filter: 'tree:0' }   # of actions/checkout; by hand: git fetch --unshallow --tags"
 
@@ -54,6 +62,8 @@ class History:
     head: int
     refs: Refs
     deployments: list[Deployment]
+    only: frozenset[int] | None = None
+    """The commits that change a component's paths; None: all count."""
 
 
 def read_refs(repo: Repository) -> Refs:
@@ -104,7 +114,11 @@ def _peeled(repo: Repository, tags: Sequence[bytes]) -> dict[bytes, str]:
 
 
 def read_history(
-    repo: Repository, refs: Refs, pattern: str | None = None, tips: Iterable[str] = ()
+    repo: Repository,
+    refs: Refs,
+    pattern: str | None = None,
+    tips: Iterable[str] = (),
+    component: str | None = None,
 ) -> History:
     """Read all commits that HEAD, the tags and further `tips` (full names of commits) contain, in one pass."""
     named = {tag.commit for tag in refs.tags if tag.commit} | {refs.head} | set(tips)
@@ -128,7 +142,9 @@ def read_history(
     finally:
         if collecting:
             gc.enable()
-    return History(graph, mentions, graph.index[refs.head], refs, released(graph, refs.tags, pattern))
+    return History(
+        graph, mentions, graph.index[refs.head], refs, released(graph, refs.tags, pattern, component)
+    )
 
 
 def tag_notes(refs: Refs, deployments: Sequence[Deployment], pattern: str | None) -> list[str]:
@@ -144,6 +160,14 @@ def tag_notes(refs: Refs, deployments: Sequence[Deployment], pattern: str | None
         near = f"; the nearest: {', '.join(nearest_names(names, pattern))}" if names else ""
         said.append(f"{asked} none of {len(names)} tags{near}: no deployment is known")
         said.append('[tool.bugsle] tag_pattern = "…" says which tags are releases')
+    parts = components((tag.name for tag in refs.tags if tag.commit is not None), pattern)
+    own = {one.name for one in deployments}
+    others = {part: names - own for part, names in parts.items() if names - own}
+    count = sum(map(len, others.values()))
+    if count > len(own) or (pattern is not None and len(parts) > 1):
+        named = sorted(others or parts)
+        more = f" and {len(named) - 3} more" * (len(named) > 3)
+        said.append(f"the tags release components, {', '.join(named[:3])}{more}: --components shows each")
     return said
 
 
@@ -223,24 +247,38 @@ def measured_of(
     """
     refs = read_refs(repo)
     records = read_records(repo)
-    told = (settings.tag_pattern, settings.fix_patterns, settings.no_fix_patterns)
+    told = (settings.tag_pattern, settings.components, settings.fix_patterns, settings.no_fix_patterns)
     # The steps of the trend are made from what is kept.
     kept = Kept(
         repo, refs, records, (structs.replace(wanted, by="month"), told, recorded, records.files is None)
     )
+    # A file of deployments goes before the tags, and so does the mainline.
+    by_tags = recorded is None and not wanted.mainline
+    strayed = moved_tags(repo, refs, settings.tag_pattern, records, kept.cache) if by_tags else []
     if not check and (found := kept.get()) is not None:
-        return *found, 0
-    history, said = deployed(repo, refs, wanted, settings.tag_pattern, recorded)
-    laid_out = outline(history.graph, history.head, history.deployments, wanted)
+        return found[0], [*found[1], *strayed], 0
+    history, said = deployed(repo, refs, wanted, settings, recorded)
+    laid_out = outline(history.graph, history.head, history.deployments, wanted, history.only)
     measured = measure(
-        history.graph, history.mentions, history.head, history.deployments, wanted, refs.tags, laid_out
+        history.graph,
+        history.mentions,
+        history.head,
+        history.deployments,
+        wanted,
+        refs.tags,
+        laid_out,
+        copies_of(repo, history, laid_out, wanted.changes),
     )
     from pytest_bugsle.delivery.ladder import climb
 
     evidence, missing, whole = evidence_of(
         repo, history.graph, history.mentions, laid_out, wanted, settings, records, kept.cache, say
     )
+    if wanted.component is not None and evidence.incidents:
+        evidence = evidence._replace(incidents=own_incidents(evidence.incidents, history))
     measured, problems = climb(history.graph, history.mentions, laid_out, measured, evidence)
+    if wanted.component is not None:
+        problems = []  # a record of another component names nothing here: that is no slip
     deployed_by: Literal["tags", "mainline", "file"] = (
         "file" if recorded else "mainline" if wanted.mainline else "tags"
     )
@@ -248,13 +286,24 @@ def measured_of(
     said += [*missing, *problems]
     if whole:  # what was not fetched may be here the next time
         kept.put(measured, said)
-    return measured, said, verify(repo, history, check) if check else 0
+    return measured, [*said, *strayed], verify(repo, history, check) if check else 0
 
 
 def deployed(
-    repo: Repository, refs: Refs, wanted: Wanted, pattern: str | None, recorded: Recorded | None
+    repo: Repository, refs: Refs, wanted: Wanted, settings: Settings, recorded: Recorded | None
 ) -> tuple[History, list[str]]:
     """Read the history with the deployments that count, and what is to be said of those that do not."""
+    pattern, component = settings.tag_pattern, wanted.component
+    if component is not None:
+        if recorded is not None or wanted.mainline:
+            raise UsageError(
+                f"--component {component}: the releases of a component are its tags",
+                why="a file of deployments and the mainline are of the whole repository",
+                hint="leave out --component, --mainline and --deployments, and `deployments` of the settings",
+            )
+        history = read_history(repo, refs, pattern, component=component)
+        only, paths = touching(repo, history, component, settings.components)
+        return replace(history, only=only), [f"component {component}: {len(only)} commits changed {paths}"]
     if recorded is not None:
         from pytest_bugsle.delivery.deployments import choose, parse_deployments
 

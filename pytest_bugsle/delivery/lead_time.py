@@ -49,17 +49,23 @@ def shipments(
     landing: Sequence[int],
     mainline: Sequence[int],
     counted: Sequence[bool],
+    authored: Sequence[int] | None = None,
 ) -> list[Shipment]:
-    """Return what each deployment brought of HEAD's commits; `counted` says of each if it has a lead time."""
+    """Return what each deployment brought of HEAD's commits; `counted` says of each if it has a lead time.
+
+    `authored` takes the place of the commits' own times.
+    """
     brought: list[tuple[list[int], list[int]]] = [([], []) for _ in deployments]
     left_out = [0] * len(brought)
     landed = [graph.commit_times[commit] for commit in mainline]
-    for label, place, counts, time in zip(labels, landing, counted, graph.author_times, strict=True):
+    for label, place, counts, time in zip(
+        labels, landing, counted, authored or graph.author_times, strict=True
+    ):
         if label < 0 or place < 0:
             continue
         if counts:
-            authored, on_mainline = brought[label]
-            authored.append(time)
+            made, on_mainline = brought[label]
+            made.append(time)
             on_mainline.append(landed[place])
         else:
             left_out[label] += 1

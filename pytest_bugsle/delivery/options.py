@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import msgspec
@@ -33,11 +33,21 @@ class Asked(msgspec.Struct, frozen=True):
     prove: bool = False
     budget: float | None = None
     python: str | None = None
+    lock_tags: bool = False
+    component: tuple[str, ...] = ()
+    components: bool = False
+    changes: Literal["trailers", "patches"] | None = None
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Asked:
         """Take the values of the options; UsageError where two contradict each other."""
         asked = cls(**values)
+        if asked.component and asked.components:
+            raise UsageError(
+                "give either --component or --components.",
+                why="one names some of them, the other asks for all.",
+                hint="leave one of them out",
+            )
         if asked.mainline and asked.deployments is not None:
             raise UsageError(
                 "give either --mainline or --deployments.",
@@ -80,6 +90,11 @@ class Asked(msgspec.Struct, frozen=True):
 def evidence(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options."""
     for option in (
+        click.option(
+            "--lock-tags",
+            is_flag=True,
+            help="Write which commits the release tags name to .bugsle/tags.lock: one that moves is said.",
+        ),
         click.option("--python", metavar="PATH", help="The interpreter that runs the tests of --prove."),
         click.option(
             "--budget",
@@ -99,6 +114,24 @@ def evidence(command: Callable[..., int]) -> Callable[..., int]:
         ),
         click.option(
             "--szz", is_flag=True, help="Ask blame, too, which commits the fixes mend (slow; kept)."
+        ),
+        click.option(
+            "--changes",
+            is_flag=False,
+            flag_value="trailers",
+            type=click.Choice(("trailers", "patches")),
+            help="A change ships with the first of its copies, known by cherry-picks' trailers, or patch ids, too.",
+        ),
+        click.option(
+            "--components",
+            is_flag=True,
+            help="Show each component that release tags name as a row of its own.",
+        ),
+        click.option(
+            "--component",
+            multiple=True,
+            metavar="NAME",
+            help="The releases of one component, and the commits that change its paths (repeatable).",
         ),
         click.option("--mainline", is_flag=True, help="Every commit of the mainline is a deployment."),
         click.option("--environment", metavar="NAME", help="Which deployments of the file count."),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from pytest_bugsle.delivery.components import tags_of
 from pytest_bugsle.delivery.graph import Graph
 from pytest_bugsle.history.releases import parse_tag
 
@@ -39,14 +40,18 @@ def order(deployments: Iterable[Deployment]) -> list[Deployment]:
     return sorted(deployments, key=lambda one: (one.time, os.fsencode(one.name)))
 
 
-def released(graph: Graph, tags: Iterable[TagRef], pattern: str | None = None) -> list[Deployment]:
-    """Return the release tags as deployments, in order.
+def released(
+    graph: Graph, tags: Iterable[TagRef], pattern: str | None = None, component: str | None = None
+) -> list[Deployment]:
+    """Return the release tags, of the repository or of one component, as deployments, in order.
 
     Without a pattern, which must match the whole name, they are the final versions (`release_names`). A tag
-    without a date gets that of its commit; one that names no commit is left out.
+    without a date gets that of its commit; one that names no commit is left out. UsageError for a component that
+    is none.
     """
     tags = list(tags)
-    wanted = release_names((tag.name for tag in tags), pattern)
+    names = [tag.name for tag in tags]
+    wanted = release_names(names, pattern) if component is None else tags_of(component, names, pattern)
     made = []
     for tag in tags:
         commit = graph.index.get(tag.commit) if tag.name in wanted and tag.commit else None
@@ -69,6 +74,14 @@ def release_names(names: Iterable[str], pattern: str | None = None) -> set[str]:
     products = {tag.product for tag in found}
     kept = "" if "" in products else next(iter(products)) if len(products) == 1 else None
     return {tag.name for tag in found if tag.product == kept}
+
+
+def named_releases(tags: Iterable[TagRef], pattern: str | None = None) -> dict[str, str]:
+    """Return the tags that are releases of the repository or of any part of it, each with its commit."""
+    named = {tag.name: tag.commit for tag in tags if tag.commit is not None}
+    if pattern is not None:
+        return {name: named[name] for name in release_names(named, pattern)}
+    return {name: sha for name, sha in named.items() if (tag := parse_tag(name)) is not None and tag.is_final}
 
 
 def nearest_names(names: Sequence[str], pattern: str | None, most: int = 3) -> list[str]:

@@ -11,12 +11,13 @@ from pytest_bugsle.store.journal import Journal
 from pytest_bugsle.store.records import NEITHER, PASSING, AttemptRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pytest
 
     from pytest_bugsle.store.history import History
+    from pytest_bugsle.store.questions import PastAttempt
     from pytest_bugsle.store.records import CodeVersion, RunRecord
 
 T = TypeVar("T")
@@ -98,6 +99,11 @@ class Recording:
     def outcomes(self, id_: str, version: CodeVersion) -> dict[bool, int]:
         """Return how often a test's first attempts failed (True) and passed, for one version of the code."""
         return self._counted(id_, version, "suite")
+
+    def past(self, id_: str, limit: int) -> Sequence[PastAttempt]:
+        """Return a test's newest attempts in the history, those of this session left out; none where it has trouble."""
+        found = self._asked(lambda history: history.past(self.key(id_), limit)) or ()
+        return [attempt for attempt in found if attempt.run_id != self._run.run_id]
 
     def burnt(self, id_: str, version: CodeVersion) -> bool:
         """Say whether a test survived its burn-in at this version of the code."""

@@ -17,6 +17,8 @@ _PICKED = re.compile(
     r"^\(?(?:cherry[- ]picked|backported) from (?:commit )?(?P<sha>[0-9a-f]{7,64})\b",
     re.IGNORECASE | re.MULTILINE,
 )
+_AT_ONCE = 500
+"""Patches that are held in memory at once."""
 _READ = 20_000
 """Characters of a message that are read."""
 # A line of a patch begins with a sign or with a word of git's, so that a bare name begins a commit's.
@@ -62,6 +64,19 @@ def carriers(repo: Repository, base: str | None, tip: str, paths: Sequence[str])
         patches = repo.run(*asked, *_DIFF, "--", *paths, input=lines.encode())
         ids = _ids(repo, _COMMIT.split(patches))
     return tuple(Carrier(sha, ids.get(sha), tuple(picked_from(message))) for sha, _, message in found)
+
+
+def patch_ids(repo: Repository, commits: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Give the stable patch ids of commits, each with its parent behind it (a root has none).
+
+    Commits whose patch is empty or holds what is no text are left out.
+    """
+    found: dict[str, str] = {}
+    for start in range(0, len(commits), _AT_ONCE):
+        lines = "".join(f"{' '.join(names)}\n" for names in commits[start : start + _AT_ONCE])
+        asked = ("diff-tree", "--stdin", "--root", "--no-ext-diff", "--no-textconv", *_DIFF)
+        found |= _ids(repo, _COMMIT.split(repo.run(*asked, input=lines.encode())))
+    return found
 
 
 def picked_from(message: str) -> Iterator[str]:

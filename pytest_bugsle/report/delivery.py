@@ -47,7 +47,7 @@ def delivery_lines(
         if shown.pooled is not None and len(shown.repositories) > 1:
             words = {_word(one) for one in shown.repositories}
             word = words.pop() if len(words) == 1 else "deployment"
-            title = f"all {len(shown.repositories)} repositories together, pooled: {_released(shown.pooled, word)}"
+            title = f"all {_rows_word(shown.repositories)} together, pooled: {_released(shown.pooled, word)}"
             lines.append(_line(title))
             lines += [_line(*row) for row in _figures(shown.pooled, verbosity, word)]
             if tiers:
@@ -73,7 +73,7 @@ def brief_lines(result: Result) -> list[Line]:
     if not isinstance(result.delivery, msgspec.UnsetType):
         shown = result.delivery
         figures: DeliveryFigures | None = shown.pooled
-        title, word = f"all {len(shown.repositories)} repositories together: ", "deployment"
+        title, word = f"all {_rows_word(shown.repositories)} together: ", "deployment"
         if len(shown.repositories) == 1:
             figures = one = shown.repositories[0]
             word = _word(one)
@@ -139,6 +139,12 @@ def _repository(one: RepositoryDelivery, verbosity: int) -> Iterator[tuple[str, 
                 f"  {point.period:<{_NAME}}{plural(point.releases, _word(one))}, {_median(point.lead_time)}",
                 None,
             )
+
+
+def _rows_word(shown: Sequence[RepositoryDelivery]) -> str:
+    """Say how many of what: one repository may have several rows."""
+    parts = all(one.component is not None for one in shown)
+    return f"{len(shown)} {'components' if parts else 'repositories'}"
 
 
 def _word(one: RepositoryDelivery) -> str:

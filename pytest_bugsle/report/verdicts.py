@@ -10,7 +10,7 @@ from pytest_bugsle.report.words import VERDICTS, plural
 
 if TYPE_CHECKING:
     from pytest_bugsle.report.terminal import Style
-    from pytest_bugsle.results import DeliveryCauses, DeliveryGate, FailingFolder, Tier, Wait
+    from pytest_bugsle.results import DeliveryCauses, DeliveryGate, FailingFolder, FlakyGuard, Tier, Wait
 
 Row = tuple[str, str, "Style | None"]
 """A name ('' where it goes on), what is said of it, and how."""
@@ -70,6 +70,22 @@ def cause_rows(causes: DeliveryCauses, span: Callable[[float], str]) -> Iterator
         if first is not last:
             text += f", {span(first.median_seconds)} in {first.period} (n = {first.runs})"
         yield "why: the suite", text, None
+    if causes.flaky_guards is not None:
+        for number, guard in enumerate(causes.flaky_guards[:5]):
+            yield "why: flaky guards" if not number else "", _flaky_guard(guard), "yellow"
+        if not causes.flaky_guards:
+            yield (
+                "why: flaky guards",
+                "none of the ledger's passed and failed at one version of the code",
+                "dim",
+            )
+
+
+def _flaky_guard(guard: FlakyGuard) -> str:
+    return (
+        f"{guard.test}: passed and failed at {plural(guard.versions, 'version')} of the code, in {guard.broken} of "
+        f"{plural(guard.runs, 'run')}; it guards {plural(len(guard.fixes), 'fix', 'fixes')}"
+    )
 
 
 def _failing(folder: FailingFolder, span: Callable[[float], str]) -> tuple[str, Style | None]:

@@ -24,6 +24,7 @@ from pytest_bugsle.history.references import Reference
 from pytest_bugsle.history.units import Kind, Unit
 from pytest_bugsle.regression.gather import Surveyor
 from pytest_bugsle.regression.planning import Fixes
+from pytest_bugsle.regression.record import by_commit
 from pytest_bugsle.regression.record.audit import NOT_YET, is_held, is_unheld
 from pytest_bugsle.results import FixResult, Lead
 from pytest_bugsle.runner.configuration import Configuration, read_configuration
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 _ROOM = "audit"
 _JUDGED = "audit-judged"
 _BRANCHES = "audit-branches"
-_BY_COMMIT = "audit-by-commit"
-_HELD = b"held"
 _VERSION = 1
 """Raise it when the same fix may be judged otherwise: all of a history is then asked again."""
 CAP = 10
@@ -204,8 +203,9 @@ class Kept:
         if not self.cache.put(_ROOM, self.key(unit), _packed(bare)):
             self.refused += 1
         elif is_held(fix) or is_unheld(fix):
-            for commit in (*unit.commits, *unit.parts):
-                self.cache.put(_BY_COMMIT, commit.sha, _HELD if is_held(fix) else b"unheld")
+            by_commit.keep(
+                self.cache, (commit.sha for commit in (*unit.commits, *unit.parts)), held=is_held(fix)
+            )
 
     def leads(self, unit: Unit, branch: Branch, ask: Callable[[], tuple[list[Lead], bool]]) -> list[Lead]:
         """Return what the guards of a fix show on one branch, asked for once for each commit of the branch.
@@ -219,11 +219,6 @@ class Kept:
             if not cut:
                 self.cache.put(_BRANCHES, key, _packed(found))
         return found
-
-
-def held_commits(cache: Cache) -> dict[str, bool]:
-    """Return what audits found last of each commit of a fix: whether a test holds it. Undecided ones are left out."""
-    return {commit: value == _HELD for commit, value in cache.all_of(_BY_COMMIT).items()}
 
 
 def told(unit: Unit, fix: FixResult) -> FixResult:
