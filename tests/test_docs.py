@@ -16,6 +16,7 @@ from docs_made import MADE, TOP, Declared, demo_text, text_of
 
 from pytest_bugsle import cli, hookspecs, plugin, settings
 from pytest_bugsle.errors import ExitCode
+from pytest_bugsle.experiment.command import check_keys
 from pytest_bugsle.findings import RULES, Level, Verdict
 from pytest_bugsle.git import carry
 from pytest_bugsle.git.command import OLDEST_GIT
@@ -38,6 +39,7 @@ FOR_USERS = tuple(page for page in PAGES if page.parent.name != ".github" and pa
 BY_NAME = {page.relative_to(TOP).as_posix(): page for page in PAGES}
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SECONDS = re.compile(r"\bin \d+\.\d s\b")
+_REPEATS = re.compile(r"passed \d+ times or more \(\d+ passes would miss a 1 % flake \d+ times in \d+")
 
 
 def everything() -> str:
@@ -75,9 +77,12 @@ def test_what_is_made_from_the_code_is_up_to_date(page: str, name: str) -> None:
 
 @pytest.mark.slow
 def test_the_readme_shows_what_the_demo_prints() -> None:
-    """The README's output is the demo's own, but for the seconds."""
-    shown, printed = section("README.md", "demo"), demo_text()
-    assert _SECONDS.sub("in … s", shown) == _SECONDS.sub("in … s", printed), "run `python tests/docs_made.py`"
+    """The README's output is the demo's own, but for the seconds, and for how many repeats fit into them."""
+    shown, printed = (
+        _REPEATS.sub("passed … times", _SECONDS.sub("in … s", text))
+        for text in (section("README.md", "demo"), demo_text())
+    )
+    assert shown == printed, "run `python tests/docs_made.py`"
 
 
 # --- nothing is left out ---------------------------------------------------------------------------
@@ -283,8 +288,12 @@ def test_what_cannot_be_typed_is_noticed(pytestconfig: pytest.Config) -> None:
 
 @pytest.mark.parametrize("text", blocks("toml"))
 def test_toml_is_understood(text: str) -> None:
-    """Each TOML example is one that the settings, or pytest with the plugin, take."""
-    tool = tomllib.loads(text)["tool"]
+    """Each TOML example is one that the settings, pytest with the plugin, or `bugsle ab` take."""
+    table = tomllib.loads(text)
+    if "arm" in table:
+        check_keys(table, Path("design.toml"))
+        return
+    tool = table["tool"]
     if "pytest" in tool:
         assert set(tool["pytest"]["ini_options"]) <= set(Declared().keys)
     if "bugsle" in tool:
