@@ -48,6 +48,11 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
         "dora",
         "Say how often, how fast and how often wrong this repository delivers, from its own history.",
     ),
+    "ab": (
+        "pytest_bugsle.experiment.command",
+        "ab",
+        "Say whether an A/B result may ship: pass, fail, undecided or invalid.",
+    ),
     "init": (
         "pytest_bugsle.init.command",
         "init",

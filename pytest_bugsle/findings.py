@@ -228,6 +228,100 @@ RULES: Mapping[str, Rule] = {
             'Give its parameters ids: `pytest.param(…, id="name")`, or `ids=` with plain text.',
         ),
         Rule(
+            "BUG301",
+            "sample-ratio-mismatch",
+            "error",
+            "The arms of an A/B test do not have the shares of units that its design gave them, by more than"
+            " chance explains.",
+            "What loses units in one arm loses them for a reason, and that reason is in the effect. The "
+            "effect is withheld.",
+            "Find where units get lost: redirects, bots, crashes, late logging, filters after the "
+            "assignment. Judge again with mended data; where the design is another, say so with `split=`.",
+        ),
+        Rule(
+            "BUG302",
+            "contradictory-data",
+            "error",
+            "The data of an A/B test cannot be what they say they are: more successes than trials, fewer "
+            "than two units in an arm, a value that is missing or not finite, an arm that the design does "
+            "not know.",
+            "Whatever was computed from them would be a number without a meaning. The effect is withheld.",
+            "Mend the query or the export that made the data; the message names the value.",
+        ),
+        Rule(
+            "BUG303",
+            "unit-in-two-arms",
+            "error",
+            "Units of an A/B test are in more than one arm.",
+            "They have seen both, so that the arms are no longer comparable. The effect is withheld.",
+            "Mend the assignment; do not just drop such units, as which ones they are may depend on the arm.",
+        ),
+        Rule(
+            "BUG304",
+            "differential-missingness",
+            "error",
+            "The metric is missing for a larger share of units in one arm than in the other.",
+            "Who is missing is rarely who would have been average: the difference may be that of who is "
+            "left. The effect is withheld.",
+            "Find why values are missing; count a unit without an event as 0 where that is what it did.",
+        ),
+        Rule(
+            "BUG305",
+            "arms-differ-before",
+            "error",
+            "Before the experiment the arms already differed, in a covariate or in the metric itself.",
+            "Either the assignment was not random, or the covariate was measured after the exposure. The "
+            "effect is withheld.",
+            "Check the assignment, and that the covariate ends before the first exposure.",
+        ),
+        Rule(
+            "BUG306",
+            "constant-arms",
+            "error",
+            "Both arms are constant, at different values.",
+            "A test compares an effect with chance, and here is none: the p-value would be 0 by division, "
+            "not by evidence.",
+            "Look at how the metric is computed: a constant is mostly a default or a join that went wrong.",
+        ),
+        Rule(
+            "BUG307",
+            "simpsons-paradox",
+            "error",
+            "The effect of the whole has the opposite sign of the effect within the segments, and the arms "
+            "are mixed unequally of the segments.",
+            "The whole compares different mixes of users: it says nothing of the change.",
+            "Read the table of segments in the message; find why the mix differs between the arms, and judge"
+            " within the segments.",
+        ),
+        Rule(
+            "BUG308",
+            "effect-fades",
+            "warning",
+            "The effect falls with the days since the first exposure, and the days after the first ones no "
+            "longer clear the least effect.",
+            "What is new is looked at because it is new; that wears off, and what ships is what is left.",
+            "Let the test run until the effect is steady, and judge that.",
+        ),
+        Rule(
+            "BUG310",
+            "effect-not-shown",
+            "error",
+            "An A/B test did not show the effect that it was to show: its interval lies below, or the "
+            "planned size is reached.",
+            "What was not shown by a test of the planned size is not there, or smaller than was worth "
+            "building for.",
+            "Do not ship on this evidence; do not let it run on until it happens to pass.",
+        ),
+        Rule(
+            "BUG311",
+            "experiment-undecided",
+            "warning",
+            "An A/B test has valid data that cannot decide yet; the message names the units that are "
+            "missing.",
+            "Undecided is not a pass, and a difference that is not significant is not equality.",
+            "Let it run to the planned size, or plan a larger effect.",
+        ),
+        Rule(
             "BUG501",
             "change-failure-rate-rises",
             "error",

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from importlib.machinery import ModuleSpec
 
+    from pytest_bugsle.experiment.plugin import AbGate
     from pytest_bugsle.gate import Plan
-    from pytest_bugsle.results import Result
+    from pytest_bugsle.results import ExperimentResult, Result
     from pytest_bugsle.trust import Watch
 
 INNER = "BUGSLE_INNER"
@@ -27,6 +28,7 @@ INNER = "BUGSLE_INNER"
 CONTROLLER = "bugsle_controller"
 WORKER = "bugsle_worker"
 OBSERVER = "bugsle_observer"
+EXPERIMENTS = "bugsle_experiments"
 _PAYLOAD = "bugsle"
 _JUDGED_AFTER = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
@@ -80,6 +82,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("bugsle", "Turn the bug-fix gate on, as --bugsle does", type="bool", default=False)
 
 
+@pytest.fixture
+def ab_gate(request: pytest.FixtureRequest) -> AbGate:
+    """Judge whether an A/B result may ship: pass, fail, undecided or invalid, with the n that is missing."""
+    from pytest_bugsle.experiment.plugin import gate_of
+
+    return gate_of(request)
+
+
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the hooks of hookspecs.py."""
     from pytest_bugsle import hookspecs
@@ -90,6 +100,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker; switched on, register the working half."""
     config.addinivalue_line("markers", _marker_line("regression"))
+    if not os.environ.get(INNER) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Experiments(), EXPERIMENTS)
     if os.environ.get(INNER) or not (config.getoption("bugsle") or config.getini("bugsle")):
         return
     plainly = _Plainly()
@@ -185,6 +197,52 @@ class Excusing(Observer):
         from pytest_bugsle.flaky.excusing import status
 
         return status(report)
+
+
+class Experiments:
+    """Gathers what the tests' A/B gates said, from all workers: the decisions of a session are one family."""
+
+    def __init__(self) -> None:
+        self._carried: dict[str, list[object]] = {}
+        self._results: list[ExperimentResult] | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the last attempt of each test."""
+        carried = report.__dict__.get(EXPERIMENTS)
+        if carried is not None:
+            self._carried[report.nodeid] = carried
+
+    def results(self) -> list[ExperimentResult]:
+        """Return the results of the session, by test id, with the p-values of their families."""
+        if self._results is None:
+            from pytest_bugsle.experiment.multiple import adjusted
+            from pytest_bugsle.experiment.plugin import results_of
+
+            self._results = adjusted(
+                [result for _, carried in sorted(self._carried.items()) for result in results_of(carried)]
+            )
+        return self._results
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Fail a session whose tests passed alone and not together."""
+        if self._carried and exitstatus == 0 and self._outlived():
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _outlived(self) -> list[ExperimentResult]:
+        return [
+            result
+            for result in self.results()
+            if result.adjusted_p_value is not None and "among the" in result.why
+        ]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say which decisions do not outlive the others."""
+        lost = self._outlived() if self._carried else []
+        if lost:
+            terminalreporter.section("A/B gates", yellow=True)
+        for result in lost:
+            terminalreporter.write_line(f"{result.test}: {result.message}", yellow=True)
 
 
 class Controller(_Collecting):
@@ -284,12 +342,22 @@ class Controller(_Collecting):
             seen = self.facts.seen()
             distrusted = self._watch.distrusted(seen.collected)
             result = gate.finish(self._plan, structs.replace(seen, distrusted=distrusted))
-            return self._watch.judge(result, seen.collected, partial=seen.partial)
+            result = self._watch.judge(result, seen.collected, partial=seen.partial)
+            return self._with_experiments(result)
         except KeyboardInterrupt:
             self._trouble = "interrupted: nothing was judged"
         except Exception as error:  # noqa: BLE001  # the summary must come, whatever broke
             return gate.broken(self._plan, error)
         return None
+
+    def _with_experiments(self, result: Result) -> Result:
+        gathered = self._config.pluginmanager.get_plugin(EXPERIMENTS)
+        if not isinstance(gathered, Experiments) or not gathered.results():
+            return result
+        from pytest_bugsle.experiment.verdict import joined
+        from pytest_bugsle.settings import is_ci
+
+        return joined(result, gathered.results(), self.facts.settings.rules, ci=is_ci(os.environ))
 
     def _failed(self, result: Result) -> bool:
         settings = self.facts.settings

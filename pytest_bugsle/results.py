@@ -629,6 +629,74 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     repositories: list[RepositoryDelivery]
 
 
+Outcome = Literal["pass", "fail", "undecided", "invalid"]
+
+
+class ExperimentCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that must hold before an effect may be read; `rule` is the finding that it makes."""
+
+    name: str
+    outcome: Outcome
+    message: str
+    rule: str | None = None
+    p_value: float | None = None
+
+
+class ExperimentLook(msgspec.Struct, frozen=True, kw_only=True):
+    """Which look at growing data this is, and the two-sided level that it has.
+
+    `share` is the share of the planned size that is there, null without a plan.
+    """
+
+    method: Literal["fixed", "spending", "always-valid"]
+    number: int | None
+    of: int | None
+    share: float | None
+    alpha: float
+    why: str
+
+
+class RelativeEffect(msgspec.Struct, frozen=True, kw_only=True):
+    """The effect relative to control; nulls where the control is 0, or too near to it for a bound."""
+
+    effect: float | None
+    interval: tuple[float, float] | None
+
+
+class ExperimentResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric of an A/B test: treatment less control, judged by its interval against the least effect.
+
+    `effect`, `interval`, `relative` and `p_value` are null where a check withholds them; `interval` has the level
+    1 - `look.alpha`. `n` is by arm, `n_needed` the planned size of the control arm (of each, where they are equal).
+    """
+
+    metric: str
+    outcome: Outcome
+    effect: float | None
+    interval: tuple[float, float] | None
+    relative: RelativeEffect | None
+    p_value: float | None
+    n: dict[str, int]
+    n_needed: int | None
+    checks: list[ExperimentCheck]
+    look: ExperimentLook | None
+    test: str = ""
+    method: str = ""
+    why: str = ""
+    values: dict[str, float] = {}
+    """The share, mean or ratio of each arm."""
+    n_needed_by_arm: dict[str, int] = {}
+    days_needed: float | None = None
+    role: Literal["decision", "guardrail", "exploratory"] = "decision"
+    alpha: float = 0.05
+    decision_p_value: float | None = None
+    """That of an effect no better than the least that ships, two-sided, at the look's level: it passes below alpha."""
+    adjusted_p_value: float | None = None
+    """After the others of its family: Holm's for decisions, Benjamini and Hochberg's for what is exploratory."""
+    notes: list[str] = []
+    message: str = ""
+
+
 class Range(msgspec.Struct, frozen=True, kw_only=True):
     """The commits under test: `base` is null where the history begins inside the range."""
 
@@ -700,6 +768,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     hotspots: list[Hotspot] | msgspec.UnsetType = msgspec.UNSET
     tests: list[FlakyTest] | msgspec.UnsetType = msgspec.UNSET
     delivery: Delivery | msgspec.UnsetType = msgspec.UNSET
+    experiments: list[ExperimentResult] | msgspec.UnsetType = msgspec.UNSET
     timings: Timings = Timings()
 
 

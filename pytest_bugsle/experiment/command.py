@@ -1,0 +1,152 @@
+"""`bugsle ab`: judge a table of exposures by a design file, without any test.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pytest_bugsle import commands
+from pytest_bugsle.errors import ExitCode, UsageError
+from pytest_bugsle.experiment.multiple import adjusted
+from pytest_bugsle.experiment.plugin import need_scipy
+from pytest_bugsle.experiment.verdict import joined
+from pytest_bugsle.report import writer
+from pytest_bugsle.report.terminal import Line
+from pytest_bugsle.results import Counts, ExperimentResult, Result, Timings
+from pytest_bugsle.settings import find_settings, is_ci, make_settings, repository_top
+
+_STYLES = {"pass": "green", "fail": "red", "invalid": "red", "undecided": "yellow"}
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--design",
+    "design_file",
+    metavar="TOML",
+    type=click.Path(path_type=Path),
+    help="What is to be shown, in which columns, and how surely.",
+)
+@click.option("-v", "--verbose", count=True, help="Show the checks that passed, too.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only what did not pass.")
+@click.option(
+    "--report", "reports", metavar="FORMAT[:PATH]", multiple=True, help="Write a report: json (repeatable)."
+)
+def ab(file: Path, design_file: Path | None, verbose: int, quiet: bool, reports: tuple[str, ...]) -> int:
+    """Say whether the result of an A/B test may ship.
+
+    FILE is CSV or Parquet, a row for each exposed unit, or several for one. The design file names the columns and
+    the least effect: `arm`, `metric`, `min_lift`, `mde`, `alpha`, `power` and others at its top, the table [split],
+    a table [guardrails.NAME] for each guardrail, and [[metrics]] with what differs where there are several.
+    """
+    started = time.perf_counter()
+    need_scipy()
+    if design_file is None:
+        raise UsageError(
+            "there is no design to judge the table by.",
+            why="what is to be shown is said before the data are seen",
+            hint="--design design.toml",
+        )
+    targets = commands.targets_of(reports)
+    from pytest_bugsle.experiment.gather import Table
+    from pytest_bugsle.experiment.tables import judge_table
+
+    wanted = read_design(design_file)
+    table = Table(file)
+    results = adjusted([result for one in wanted for result in judge_table(table, **one)])
+    start = Path()
+    found, origin = find_settings(start.resolve(), repository_top(start.resolve()))
+    settings = make_settings(found, origin=origin, environ=os.environ, options={})
+    result = joined(
+        Result(verdict="pass", range=None, fixes=[], counts=Counts(), findings=[]),
+        results,
+        settings.rules,
+        ci=is_ci(os.environ),
+    )
+    commands.print_lines(_lines(results, verbose - quiet), targets)
+    import msgspec
+
+    result = msgspec.structs.replace(result, timings=Timings(total=time.perf_counter() - started))
+    for target in targets:
+        writer.write(result, target)
+    return int(exit_code(results))
+
+
+def exit_code(results: list[ExperimentResult]) -> ExitCode:
+    """Return the exit code: data that contradict themselves are wrong input."""
+    outcomes = {result.outcome for result in results if result.role != "exploratory"}
+    if any(result.outcome == "invalid" for result in results):
+        return ExitCode.USAGE
+    if "fail" in outcomes:
+        return ExitCode.FAIL
+    return ExitCode.UNDECIDED if "undecided" in outcomes else ExitCode.PASS
+
+
+def _lines(results: list[ExperimentResult], verbosity: int) -> list[Line]:
+    made = []
+    for result in results:
+        if verbosity < 0 and result.outcome == "pass":
+            continue
+        lines = result.message.splitlines()
+        made.append(Line(lines[0], _STYLES[result.outcome]))  # type: ignore[arg-type]
+        made += [Line(line) for line in lines[1:]]
+        if verbosity > 0:
+            made += [
+                Line(f"  {check.name}: {check.message}", "dim")
+                for check in result.checks
+                if check.outcome == "pass"
+            ]
+    return made
+
+
+def read_design(path: Path) -> list[dict[str, Any]]:
+    """Return the arguments of each metric of a design file; UsageError names a key that is none."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(
+            f"the design {str(path)!r} cannot be read: {error}", hint="--design design.toml"
+        ) from error
+    several = table.pop("metrics", [{}])
+    if not isinstance(several, list) or not several or not all(isinstance(one, dict) for one in several):
+        raise UsageError("the design's `metrics` are no list of tables.", hint="[[metrics]], then metric = …")
+    made = []
+    for place, one in enumerate(several):
+        merged = {**table, **one}
+        if place:
+            merged.pop("guardrails", None) if "guardrails" not in one else None
+        check_keys(merged, path)
+        if isinstance(merged.get("look"), list):
+            merged["look"] = tuple(merged["look"])
+        made.append(merged)
+    return made
+
+
+def check_keys(table: dict[str, Any], path: Path) -> None:
+    """Raise UsageError unless these are the arguments of one metric."""
+    from pytest_bugsle.experiment.design import Design
+    from pytest_bugsle.experiment.tables import judge_table
+
+    known = [
+        name
+        for name in inspect.signature(judge_table).parameters
+        if name not in ("table", "past", "test", "design")
+    ]
+    known += [name for name in inspect.signature(Design).parameters if name not in known]
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            raise UsageError(
+                f"{path}: there is no key {key!r} in a design.",
+                hint=f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}",
+            )
+    for key in ("arm", "metric"):
+        if not isinstance(table.get(key), str):
+            raise UsageError(f"{path}: the design lacks {key!r}.", hint=f'{key} = "the name of a column"')
