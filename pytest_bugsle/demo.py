@@ -125,6 +125,9 @@ BEFORE = (
                 [tool.pytest.ini_options]
                 testpaths = ["tests"]
                 pythonpath = ["."]
+
+                [tool.bugsle]
+                burn_in = 4  # seconds: a demo is waited for
             """,
         },
     ),
