@@ -15,6 +15,7 @@ import pytest
 
 from pytest_bugsle.errors import ProgramError, UsageError
 from pytest_bugsle.git import slots
+from pytest_bugsle.locks import locked
 
 _DAY = 86400
 as_user = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
@@ -154,7 +155,7 @@ def test_a_lock_file_that_was_deleted_is_not_a_lock(tmp_path: Path) -> None:
 def test_a_lock_file_deleted_under_our_lock_is_taken_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sweep between our open and our lock leaves us with the file that the next run will open."""
+    """A sweep between our open and our lock: what was deleted is no lock, and the next try has the new file."""
     import fcntl
 
     flock = fcntl.flock
@@ -167,7 +168,8 @@ def test_a_lock_file_deleted_under_our_lock_is_taken_anew(
         flock(handle, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    lock = slots._locked(path)
+    assert locked(path, os.O_RDWR | os.O_CREAT) is None
+    lock = locked(path, os.O_RDWR | os.O_CREAT)
     assert lock is not None and os.path.samestat(os.fstat(lock), path.stat())
     os.close(lock)
 

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from git_sandbox import Sandbox, fingerprint
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pytest_bugsle.git.blame import ignored_revisions
 from pytest_bugsle.history import szz
-from pytest_bugsle.history.szz import Traced, _parse, is_left_out, trace
+from pytest_bugsle.history.szz import Traced, is_left_out, trace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -280,18 +278,3 @@ def test_many_fixes_in_one_call(sandbox: Sandbox) -> None:
     finally:
         szz._ROUND = szz_round
     assert [[culprit.commit for culprit in got[fix].culprits] for fix in fixes] == [[one] for one in wrote]
-
-
-@given(st.binary(max_size=300))
-def test_any_patch_is_read(out: bytes) -> None:
-    """Strangers write the lines of it."""
-    head = (
-        b"a" * 40
-        + b"\ndiff --git a/x b/x\nindex "
-        + b"1" * 40
-        + b".."
-        + b"2" * 40
-        + b"\n--- a/x\n@@ -1,2 +1 @@\n"
-    )
-    for file in _parse(head + out):
-        assert file.fix == "a" * 40 or file.path != "x"

@@ -16,11 +16,7 @@ from pathlib import Path
 
 from pytest_bugsle.errors import ProgramError, UsageError
 from pytest_bugsle.git.command import shown
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from pytest_bugsle.locks import locked
 
 VARIABLE = "BUGSLE_POOL"
 _MOST_SLOTS = 64
@@ -95,7 +91,7 @@ def take(root: Path, common_dir: Path) -> Slot:
         home = root / digest
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         for number in range(_MOST_SLOTS):
-            lock = _locked(home / f"{number}.lock")
+            lock = locked(home / f"{number}.lock", os.O_RDWR | os.O_CREAT)
             if lock is None:
                 continue
             os.utime(lock)
@@ -123,7 +119,7 @@ def sweep(root: Path, now: float) -> None:
         for path in root.glob("*/*.lock"):
             if now - path.stat().st_mtime < _UNUSED_SECONDS:
                 continue
-            lock = _locked(path)
+            lock = locked(path, os.O_RDWR)
             if lock is None:
                 continue
             try:
@@ -135,28 +131,6 @@ def sweep(root: Path, now: float) -> None:
                 path.parent.rmdir()
     except OSError:
         pass  # an old slot more or less; the next sweep tries again
-
-
-def _locked(path: Path) -> int | None:
-    for _ in range(8):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        try:
-            if sys.platform == "win32":
-                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # A sweep may have deleted the file between our open and our lock.
-            if os.path.samestat(os.fstat(handle), os.stat(path)):
-                return handle
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            os.close(handle)
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
-                return None
-            raise
-        os.close(handle)
-    return None
 
 
 def remove(path: Path) -> None:

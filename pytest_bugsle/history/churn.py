@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pytest_bugsle.code.functions import Span, functions, functions_at
+from pytest_bugsle.history.alignment import OPTIONS, Hunk, file_diffs
 from pytest_bugsle.history.past import MOST_CHANGES
 
 if TYPE_CHECKING:
@@ -29,17 +29,10 @@ _MOST_KEPT = 20_000
 _ROUND = 200
 """Commits in one call of git: what they print is held in memory."""
 
-_OPTIONS = (
-    *("-c", "core.bigFileThreshold=2m"),  # git takes what is larger for binary, and prints none of it
-    *("diff-tree", "--no-ext-diff", "--no-textconv", "--no-color"),
-    *("--stdin", "--root", "-r", "-M", "-l200", "-p", "-U0", "--full-index"),
-    *("--ignore-submodules=all", "--src-prefix=a/", "--dst-prefix=b/"),
-)
 # The modules that pytest collects by its own defaults are half of what changes, and no function of theirs is
 # ever named: a bug is mended elsewhere.
 _PATHS = ("*.py", ":(exclude,glob)**/test_*.py", ":(exclude,glob)**/*_test.py")
-_HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
-_DEF = re.compile(rb"-[ \t]*(?:async[ \t]+)?def[ \t]+([\w\x80-\xff]+)")
+_DEF = re.compile(rb"[ \t]*(?:async[ \t]+)?def[ \t]+([\w\x80-\xff]+)")
 
 
 class FunctionChanges(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -56,17 +49,6 @@ class FunctionChanges(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 Changed = Mapping[str, tuple[FunctionChanges, ...]]
-
-
-@dataclass(slots=True)
-class _Patch:
-    """What a patch says of one file: its text after the commit, and where that differs."""
-
-    commit: str
-    path: bytes = b""
-    blob: str = ""
-    hunks: list[tuple[int, int, bytes]] = None  # type: ignore[assignment]
-    gone: list[bytes] = None  # type: ignore[assignment]
 
 
 def changed_functions(repo: Repository, commits: Sequence[PastCommit], cache: Cache | None = None) -> Changed:
@@ -100,22 +82,23 @@ def _read(repo: Repository, commits: Sequence[PastCommit]) -> dict[str, tuple[Fu
     narrow = (commit for commit in commits if 0 < commit.files <= MOST_CHANGES)
     asked = "".join(" ".join((c.sha, *c.parents[:1])) + "\n" for c in narrow)
     if asked:
-        out = repo.run(*_OPTIONS, "--", *_PATHS, input=asked.encode())
-        patches = [patch for patch in _patches(out) if patch.path and patch.hunks]
-        texts = repo.blobs({patch.blob for patch in patches})
-        for patch in patches:
-            altered, made = _functions_of(patch, functions(texts[patch.blob]))
+        out = repo.run(*OPTIONS, "--root", "--", *_PATHS, input=asked.encode())
+        diffs = [diff for diff in file_diffs(out) if diff.new_path and diff.hunks]
+        texts = repo.blobs({diff.new_blob for diff in diffs})
+        for diff in diffs:
+            altered, made = _functions_of(diff.hunks, functions(texts[diff.new_blob]))
             if altered or made:
-                found[patch.commit].append(FunctionChanges(patch.path, altered, made))
+                found[diff.commit].append(FunctionChanges(diff.new_path, altered, made))
     return {sha: tuple(changes) for sha, changes in found.items()}
 
 
-def _functions_of(patch: _Patch, spans: Sequence[Span]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _functions_of(hunks: Sequence[Hunk], spans: Sequence[Span]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     names: set[str] = set()
     added: set[int] = set()
-    for start, count, removed in patch.hunks:
-        if count:
-            lines = range(start, start + count)
+    for hunk in hunks:
+        start = hunk.new
+        if hunk.added:
+            lines = range(start, start + hunk.added)
             added.update(lines)
             names |= functions_at(spans, lines)
             continue
@@ -125,44 +108,17 @@ def _functions_of(patch: _Patch, spans: Sequence[Span]) -> tuple[tuple[str, ...]
         if before == after:
             names |= before
         else:
+            removed = hunk.removed[0] if hunk.removed else b""
             indent = len(removed) - len(removed.lstrip())
             names.update(s.name for s in spans if s.last == start and s.indent < indent and removed.strip())
     # A name that was also taken away is a function that moved or whose signature changed.
-    gone = {name.decode("utf-8", "surrogateescape") for name in patch.gone}
+    gone = {
+        match[1].decode("utf-8", "surrogateescape")
+        for hunk in hunks
+        for line in hunk.removed
+        if (match := _DEF.match(line))
+    }
     made = {
         s.name for s in spans if s.name in names and s.line in added and s.name.rpartition(".")[2] not in gone
     }
     return tuple(sorted(names - made)), tuple(sorted(made))
-
-
-def _patches(out: bytes) -> Iterator[_Patch]:
-    """Read `git diff-tree --stdin -p -U0`: by counts, for a changed line may look like any header."""
-    lines = out.split(b"\n")
-    commit = ""
-    patch = _Patch("")
-    at = 0
-    while at < len(lines):
-        line = lines[at]
-        at += 1
-        if line.startswith(b"diff --git "):
-            if patch.path:
-                yield patch
-            patch = _Patch(commit, hunks=[], gone=[])
-        elif line.startswith(b"@@ ") and (match := _HUNK.match(line)):
-            removed = int(match[1] or 1)
-            count = int(match[3] or 1)
-            taken = lines[at : at + removed]
-            patch.hunks.append((int(match[2]), count, taken[0][1:] if taken else b""))
-            patch.gone += [found[1] for text in taken if (found := _DEF.match(text))]
-            at += removed + count
-            while at < len(lines) and lines[at].startswith(b"\\"):
-                at += 1
-        elif line.startswith(b"index ") and b".." in line:
-            patch.blob = line.split(b" ")[1].partition(b"..")[2].decode("ascii")
-        elif line.startswith(b"+++ b/"):
-            # git ends a path that holds a blank with a tab; one with stranger signs is quoted, and left out.
-            patch.path = line[6:].removesuffix(b"\t")
-        elif re.fullmatch(rb"[0-9a-f]{40,64}", line):
-            commit = line.decode("ascii")
-    if patch.path:
-        yield patch

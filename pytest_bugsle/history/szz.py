@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import local
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -28,6 +28,7 @@ from pytest_bugsle.code.syntax import same_code
 from pytest_bugsle.errors import UndecidedError
 from pytest_bugsle.git.blame import blame
 from pytest_bugsle.git.repository import Repository
+from pytest_bugsle.history.alignment import OPTIONS, FileDiff, file_diffs
 from pytest_bugsle.history.origins import statements_of
 
 if TYPE_CHECKING:
@@ -41,13 +42,7 @@ MOST_FILES = 10
 _WORKERS = 2
 _ROUND = 50
 """Fixes in one call of git: what they print, and their texts, are held in memory."""
-_OPTIONS = (
-    *("-c", "core.bigFileThreshold=2m"),  # git takes what is larger for binary, and prints none of it
-    *("diff-tree", "--no-ext-diff", "--no-textconv", "--no-color"),
-    *("--stdin", "-r", "-M", "-l200", "-p", "-U0", "-w", "--histogram", "--full-index"),
-    *("--ignore-submodules=all", "--src-prefix=a/", "--dst-prefix=b/", "--", "*.py"),
-)
-_HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_OPTIONS = (*OPTIONS, "-w", "--histogram", "--", "*.py")
 _TEST = re.compile(r"(?:\A|.*/)(?:test_[^/]*|[^/]*_test|conftest)\.py|(?:.*/)?tests/.*|test/.*")
 
 Sort = Literal["deleted", "enclosing", "none"]
@@ -88,16 +83,16 @@ class Traces:
     reused: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _File:
     """One file of a fix: where its two texts stand, and the lines that differ."""
 
     fix: str
-    path: str = ""
-    old: str = ""
-    new: str = ""
-    deleted: list[int] = field(default_factory=list)
-    added: list[int] = field(default_factory=list)
+    path: str
+    old: str
+    new: str
+    deleted: Sequence[int]
+    added: Sequence[int]
 
 
 def trace(
@@ -303,7 +298,9 @@ def _texts(
     if not fixes:
         return {}
     out = repo.run(*_OPTIONS, input="".join(f"{fix} {parents[fix]}\n" for fix in fixes).encode())
-    files = [file for file in _parse(out) if file.old and file.new and not is_left_out(file.path)]
+    files = [
+        file for file in map(_file, file_diffs(out)) if file.old and file.new and not is_left_out(file.path)
+    ]
     blobs = repo.blobs({blob for file in files for blob in (file.old, file.new)})
     found: dict[str, list[tuple[_File, bytes, bytes]] | None] = {fix: [] for fix in fixes}
     for file in files:
@@ -311,6 +308,18 @@ def _texts(
         assert listed is not None
         listed.append((file, blobs[file.old], blobs[file.new]))
     return found
+
+
+def _file(diff: FileDiff) -> _File:
+    """Give the two texts; what is added, deleted, binary, or has a name that git has to quote has no two."""
+    return _File(
+        fix=diff.commit,
+        path=os.fsdecode(diff.old_path),
+        old=diff.old_blob if diff.old_path else "",
+        new=diff.new_blob,
+        deleted=[line for hunk in diff.hunks for line in range(hunk.old, hunk.old + len(hunk.removed))],
+        added=[line for hunk in diff.hunks for line in range(hunk.new, hunk.new + hunk.added)],
+    )
 
 
 def _first_parents(repo: Repository, fixes: Sequence[str]) -> dict[str, str]:
@@ -325,37 +334,3 @@ def _first_parents(repo: Repository, fixes: Sequence[str]) -> dict[str, str]:
     )
     rows = (line.split() for line in out.decode("ascii").splitlines())
     return {row[0]: row[1] for row in rows if len(row) > 1}
-
-
-def _parse(out: bytes) -> Iterator[_File]:
-    """Read `git diff-tree --stdin -p -U0`: by counts, for a changed line may look like any header.
-
-    What is added, deleted as a whole, binary, or has a name that git has to quote has no two texts.
-    """
-    lines = out.split(b"\n")
-    commit = ""
-    file = _File("")
-    at = 0
-    while at < len(lines):
-        line = lines[at]
-        at += 1
-        if line.startswith(b"diff --git "):
-            if file.path:
-                yield file
-            file = _File(commit)
-        elif line.startswith(b"@@ ") and (match := _HUNK.match(line)):
-            removed, came = int(match[2] or 1), int(match[4] or 1)
-            file.deleted += range(int(match[1]), int(match[1]) + removed)
-            file.added += range(int(match[3]), int(match[3]) + came)
-            at += removed + came
-        elif line.startswith(b"index ") and b".." in line:
-            old, _, new = line.split(b" ")[1].partition(b"..")
-            # A file that was not there has a name of noughts.
-            file.old = old.decode("ascii") if old.strip(b"0") else ""
-            file.new = new.decode("ascii") if new.strip(b"0") else ""
-        elif line.startswith(b"--- a/"):
-            file.path = os.fsdecode(line[6:].removesuffix(b"\t"))
-        elif re.fullmatch(rb"[0-9a-f]{40,64}", line):
-            commit = line.decode("ascii")
-    if file.path:
-        yield file

@@ -46,7 +46,8 @@ _OUTCOMES: Mapping[str, str] = {
     "died": "crashes",
     "missing": "is missing",
 }
-_SUMMARY: tuple[tuple[str, tuple[str, ...]], ...] = (
+#: What a report counts its fixes by.
+SUMMARY: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("proven", ("proven",)),
     ("not held", ("passes-without-fix", "no-test")),
     ("held by existence only", ("existence-only",)),
@@ -115,7 +116,7 @@ def summary(result: Result) -> str:
     to_judge = sum(fix.status not in EXEMPT for fix in fixes)
     judged = sum(fix.status in DECIDED for fix in fixes)
     parts = []
-    for text, statuses in _SUMMARY:
+    for text, statuses in SUMMARY:
         number = sum(fix.status in statuses for fix in fixes)
         if number:
             parts.append(f"{number} {text}")

@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from pytest_bugsle.locks import locked
 from pytest_bugsle.store.records import attempt_values, read_attempt, read_run, run_values
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +27,6 @@ if TYPE_CHECKING:
 FOLDER = "runs"
 _SUFFIX = ".jsonl"
 _PATIENCE = 100
-_HELD = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -84,7 +78,7 @@ def take_left(folder: Path, history: History) -> int:
     if folder.is_symlink() or not folder.is_dir():
         return taken
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        handle = None if path.is_symlink() else _locked(path, os.O_RDWR)
+        handle = None if path.is_symlink() else locked(path, os.O_RDWR)
         if handle is None:
             continue
         try:
@@ -129,31 +123,8 @@ def _identity(handle: int) -> tuple[int, int] | None:
 def _own(path: Path) -> int:
     """Make the file and lock it; who looks for what was left may hold it for a moment, or delete it as empty."""
     for _ in range(_PATIENCE):
-        handle = _locked(path, os.O_RDWR | os.O_CREAT)
+        handle = locked(path, os.O_RDWR | os.O_CREAT)
         if handle is not None:
             return handle
         time.sleep(0.01)
     raise OSError(errno.EWOULDBLOCK, "it is locked", str(path))
-
-
-def _locked(path: Path, flags: int) -> int | None:
-    """Open a file and lock it; None where it is locked, or gone by then."""
-    try:
-        handle = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    except FileNotFoundError:
-        return None
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(handle), os.stat(path)):
-            return handle
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        if error.errno not in _HELD:
-            os.close(handle)
-            raise
-    os.close(handle)
-    return None

@@ -12,6 +12,7 @@ from pytest_bugsle.report.page.delivery import key_figures
 from pytest_bugsle.report.words import (
     DECIDED,
     EXEMPT,
+    SUMMARY,
     VERDICTS,
     asked,
     deciding,
@@ -44,16 +45,6 @@ TONES: Mapping[str, str] = {
     "held": "good",
     "weakened": "bad",
 }
-_STATUSES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("held by a test", ("proven",)),
-    ("not held", ("passes-without-fix", "no-test")),
-    ("held by existence only", ("existence-only",)),
-    ("with a failing test", ("guard-fails",)),
-    ("undecided", ("undecided",)),
-    ("waived", ("waived",)),
-    ("out of scope", ("out-of-scope",)),
-    ("not in this run", ("not-in-run",)),
-)
 _SEVERITY: Mapping[str, int] = {"bad": 0, "warn": 1, "good": 2, "mute": 3}
 
 
@@ -143,7 +134,7 @@ def headline(result: Result) -> str:
 
 def facts(result: Result) -> Iterator[Fact]:
     """Yield the figures of the first lines."""
-    for text, statuses in _STATUSES:
+    for text, statuses in SUMMARY:
         number = sum(fix.status in statuses for fix in result.fixes)
         if number:
             yield Fact(str(number), text, tone(statuses[0]))
