@@ -214,6 +214,8 @@ class Experiments:
 
     def results(self) -> list[ExperimentResult]:
         """Return the results of the session, by test id, with the p-values of their families."""
+        if not self._carried:
+            return []
         if self._results is None:
             from pytest_bugsle.experiment.multiple import adjusted
             from pytest_bugsle.experiment.plugin import results_of
