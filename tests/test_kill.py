@@ -194,15 +194,20 @@ class Place:
         mark = f"{os.getpid()}-{id(self)}-{self.number}"
         self.marks.append(mark)
         given = self.environment() | {MARK: mark} | environ
-        process = subprocess.Popen(
-            list(command),
-            cwd=self.repo.top,
-            env={name: value for name, value in given.items() if value},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-        )
+        # Under nohup this process, and so all that it starts, hears of no hangup.
+        heard = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        try:
+            process = subprocess.Popen(
+                list(command),
+                cwd=self.repo.top,
+                env={name: value for name, value in given.items() if value},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+            )
+        finally:
+            signal.signal(signal.SIGHUP, heard)
         return process, mark
 
     def environment(self) -> dict[str, str]:
