@@ -41,7 +41,8 @@ format: setup ## put the code into shape
 schema: setup ## renew the JSON Schema that ships, from the structs
 	@$(RUN) -m pytest_bugsle.report.schema
 
-demo: setup ## see the gate at work on a small history
+demo: ## see the gate at work on a small history
+	@sh .ci/setup "$(VENV)" ""
 	@$(RUN) -m pytest_bugsle demo $(ARGS)
 
 bench: setup ## measure, and print the ratios
