@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import exp, lgamma, log, log1p
+from math import exp, fsum, lgamma, log, log1p
 
 from pytest_bugsle.stats.intervals import LEVEL
 
@@ -131,3 +131,33 @@ def _hypergeometric_tail(least: int, trials: int, others: int, both: int) -> flo
         if term < total * _NEGLIGIBLE:
             break
     return min(total, 1.0)
+
+
+def fisher_two_sided(failures: int, trials: int, base_failures: int, base_trials: int) -> float:
+    """Return the two-sided p-value of Fisher's exact test: all tables no more likely than this one.
+
+    Counted from the cell of both small margins, so that it takes few terms where this one is small, whatever the
+    number of trials. ValueError for counts that contradict themselves.
+    Source as of fisher_greater; which tables count as in R's fisher.test.
+    """
+    check_counts(failures, trials)
+    check_counts(base_failures, base_trials)
+    both, total = failures + base_failures, trials + base_trials
+    cell, row, column = failures, trials, both
+    if 2 * row > total:
+        cell, row = base_failures, base_trials
+    if 2 * column > total:
+        cell, column = row - cell, total - column
+    # The chances of the cell's counts in units of the likeliest, outwards to what is no float any more.
+    likeliest = (row + 1) * (column + 1) // (total + 2)
+    chances = {likeliest: 1.0}
+    for step in (1, -1):
+        k, chance = likeliest, 1.0
+        while chance > 0 and 0 <= k + step <= min(row, column):
+            low = min(k, k + step)
+            odds = (row - low) * (column - low) / ((low + 1) * (total - row - column + low + 1))
+            chance *= odds if step > 0 else 1 / odds
+            k += step
+            chances[k] = chance
+    limit = chances.get(cell, 0.0) * (1 + 1e-7)
+    return fsum(chance for chance in chances.values() if chance <= limit) / fsum(chances.values())

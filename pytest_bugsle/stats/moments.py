@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import fsum, isfinite, sqrt
 
+LARGEST = 1e70
+"""Beyond it the square of a variance is no float, and what is made of it is none at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Moments:
@@ -40,7 +43,9 @@ class Moments:
             raise ValueError("a sum is not finite: a value is infinite, none at all, or too large.")
         if n == 0:
             return cls(0, 0.0, 0.0)
-        return cls(n, shift + total / n, max(0.0, squares - total * total / n))
+        mean, squared = shift + total / n, max(0.0, squares - total * total / n)
+        # What is so near 0 that its square is none is 0.
+        return cls(n, mean if abs(mean) > 1 / LARGEST else 0.0, squared if squared > LARGEST**-2 else 0.0)
 
     @property
     def variance(self) -> float:

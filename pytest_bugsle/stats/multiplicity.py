@@ -70,3 +70,20 @@ def false_discovery(p_values: Sequence[float], *, dependent: bool = False) -> li
 
     method = "by" if dependent else "bh"
     return [float(value) for value in stats.false_discovery_control(list(p_values), method=method)]
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for the share of false ones among the rejected, without scipy.
+
+    The i-th smallest of m times m / i, and never above one after it: ties and the input's order change nothing.
+    Source: Y. Benjamini and Y. Hochberg, "Controlling the false discovery rate: a practical and powerful
+    approach to multiple testing", Journal of the Royal Statistical Society B 57 (1995), 289-300.
+    """
+    order = _check(p_values)
+    adjusted = [0.0] * len(p_values)
+    lowest = 1.0
+    for rank in range(len(order), 0, -1):
+        place = order[rank - 1]
+        lowest = min(lowest, p_values[place] * len(order) / rank)
+        adjusted[place] = lowest
+    return adjusted

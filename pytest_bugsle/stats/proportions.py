@@ -13,6 +13,9 @@ from pytest_bugsle.stats.intervals import wilson
 Counts = tuple[int, int]
 """Successes and trials."""
 
+_LEAST_RATIO = 1e-80
+"""Nearer to 0 no ratio of shares is looked for."""
+
 
 def normal_quantile(share: float) -> float:
     """Return the value that a standard normal variable stays below with this chance."""
@@ -175,6 +178,51 @@ def katz(control: Counts, treatment: Counts, alpha: float) -> tuple[float, float
     middle, error = log_ratio(control, treatment)
     reach = normal_quantile(1 - alpha / 2) * error
     return exp(middle - reach) - 1, exp(middle + reach) - 1
+
+
+def ratio_score_z(control: Counts, treatment: Counts, ratio: float) -> float:
+    """Return the score statistic of pt / pc = `ratio` (over 0); at 1 it is the pooled z.
+
+    The likeliest shares at that ratio are the root of a quadratic. Source: O. S. Miettinen and M. Nurminen,
+    "Comparative analysis of two rates", Statistics in Medicine 4 (1985), 213-226, without their factor n / (n - 1);
+    its square is the chi-square of P. A. R. Koopman, "Confidence intervals for the ratio of two binomial
+    proportions", Biometrics 40 (1984), 513-517.
+    """
+    (x_c, n_c), (x_t, n_t) = control, treatment
+    a, b, c = (n_c + n_t) * ratio, n_t * ratio + x_t + n_c + x_c * ratio, x_c + x_t
+    share_c = min(1.0, 1 / ratio, 2 * c / (b + sqrt(max(0.0, b * b - 4 * a * c))) if c else 0.0)
+    share_t = min(1.0, ratio * share_c)
+    variance = share_t * (1 - share_t) / n_t + ratio * ratio * share_c * (1 - share_c) / n_c
+    off = x_t / n_t - ratio * x_c / n_c
+    if variance > 0:
+        return off / sqrt(variance)
+    return 0.0 if off == 0 else inf if off > 0 else -inf
+
+
+def koopman(control: Counts, treatment: Counts, alpha: float) -> tuple[float, float] | None:
+    """Return the relative lifts pt / pc - 1 that the score test does not reject; None without successes in control.
+
+    It holds where Katz's interval has no width: in an arm in which all trials succeed. Both ends err outwards.
+    """
+    check(control, treatment)
+    check_inside("alpha", alpha)
+    if not control[0]:
+        return None
+    z = normal_quantile(1 - alpha / 2)
+    low = _least_ratio(control, treatment, z) if treatment[0] else 0.0
+    return low - 1, 1 / _least_ratio(treatment, control, z) - 1
+
+
+def _least_ratio(control: Counts, treatment: Counts, z: float) -> float:
+    """Return the least ratio pt / pc that the score test does not reject; the greatest is that of the arms swapped."""
+    # By ratio / (1 + ratio), which has two ends.
+    middle = treatment[0] * control[1] / (treatment[0] * control[1] + control[0] * treatment[1])
+
+    def rejected(place: float) -> bool:
+        return ratio_score_z(control, treatment, place / (1 - place)) > z
+
+    low = outer_root(rejected, _LEAST_RATIO, middle)
+    return low / (1 - low)
 
 
 def log_ratio(control: Counts, treatment: Counts) -> tuple[float, float]:

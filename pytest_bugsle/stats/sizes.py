@@ -145,7 +145,7 @@ def means_size(
         raise ValueError("difference == 0: no size shows it.")
     other = deviation_control if deviation_treatment is None else deviation_treatment
     z = normal_quantile(1 - alpha / sides) + normal_quantile(power)
-    return z * z * (deviation_control**2 + other**2 / ratio) / difference**2
+    return z * z * ((deviation_control / difference) ** 2 + (other / difference) ** 2 / ratio)
 
 
 def means_power(

@@ -9,8 +9,9 @@ significance tests on accumulating data", Journal of the Royal Statistical Socie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
+from copy import copy
+from functools import cache, lru_cache
 from math import ceil, e, exp, log, pi, sqrt
 from typing import Any, Literal
 
@@ -18,6 +19,9 @@ from pytest_bugsle.stats.binomial import check_inside
 from pytest_bugsle.stats.proportions import normal_quantile, normal_tail
 
 Spending = Literal["obrien-fleming", "pocock", "power"]
+
+_NODES = 3.0
+"""Nodes for each standard error of a step: from 2.5 on no digit of a bound changes any more."""
 
 _FAR = 8.0
 """A bound beyond this many standard errors spends less than 1e-15: it is none."""
@@ -53,6 +57,12 @@ def bounds(
     _check(shares, sides)
     if shares and shares[-1] > 1:
         raise ValueError(f"shares[-1] == {shares[-1]}, must be <= 1.")
+    return list(_bounds(tuple(shares), alpha, spending, sides))
+
+
+@lru_cache(maxsize=256)
+def _bounds(shares: tuple[float, ...], alpha: float, spending: Spending, sides: int) -> tuple[float, ...]:
+    """Return the bounds; all metrics of one look ask for the same."""
     path = _Path(sides)
     made: list[float] = []
     previous = before = 0.0
@@ -62,7 +72,42 @@ def bounds(
             path.step(previous, made[-1])
         made.append(path.bound(share, max(0.0, total - before)))
         previous, before = share, total
-    return made
+    return tuple(made)
+
+
+def next_bound(
+    past: Sequence[tuple[float, float]],
+    information: float,
+    allowed: float,
+    sides: int = 2,
+    spent_before: float = 0.0,
+) -> tuple[float, float]:
+    """Return the z at which the next look decides, and how much of alpha all looks together have spent then.
+
+    `past` are information and z of the looks before, as they were, whatever was planned: information in any
+    unit, rising up to `information`. Of `allowed`, the alpha that may be spent by now, the next look gets what
+    they left; where they left nothing its z is 8. Some looks may be left out of `past` where `spent_before` is what
+    all have spent: the bound is then a little wider. ValueError for information that does not rise.
+    """
+    _check([*(there for there, _ in past), information], sides)
+    path, used = _followed(tuple(past), sides)
+    used = max(used, spent_before)
+    if allowed <= used:
+        return _FAR, used
+    bound = path.bound(information, allowed - used)
+    return bound, used + path.crossing(information, bound)
+
+
+@lru_cache(maxsize=256)
+def _followed(past: tuple[tuple[float, float], ...], sides: int) -> tuple[_Path, float]:
+    """Return the path after these looks, and the chance that any of them crosses; who has it must not step on."""
+    if not past:
+        return _Path(sides), 0.0
+    before, used = _followed(past[:-1], sides)
+    path = copy(before)
+    chance = path.crossing(*past[-1])
+    path.step(*past[-1])
+    return path, used + chance
 
 
 def classic(
@@ -119,42 +164,56 @@ class _Path:
 
     def crossing(self, share: float, bound: float) -> float:
         """Return the chance that the look at `share` is the first to cross `bound`."""
-        edge = bound * sqrt(share)
-        return self._beyond(edge, share) + (
-            self._beyond(edge, share, lower=True) if self._sides == 2 else 0.0
-        )
+        # Both bounds are as far from 0, and so are the nodes: what crosses one is what crosses the other.
+        return self._sides * self._beyond(bound * sqrt(share), share)[0]
 
-    def _beyond(self, edge: float, share: float, *, lower: bool = False) -> float:
+    def _beyond(self, edge: float, share: float) -> tuple[float, float]:
+        """Return the chance that the sum at `share` is over `edge`, and its density there."""
+        import numpy as np
         from scipy import special
 
         error = sqrt(share - self._share)
         if self._nodes is None:
-            return float(special.ndtr(-edge / error))
-        sign = 1 if lower else -1
-        return float((self._mass * special.ndtr((-edge - sign * self._nodes) / error)).sum())
+            off = edge / error
+            return float(special.ndtr(-off)), exp(-off * off / 2) / (error * sqrt(2 * pi))
+        off = (edge - self._nodes) / error
+        density = float(self._mass @ np.exp(-off * off / 2)) / (error * sqrt(2 * pi))
+        return float(self._mass @ special.ndtr(-off)), density
 
     def bound(self, share: float, chance: float) -> float:
-        """Return the bound that the look at `share` crosses first with this chance."""
+        """Return the bound that the look at `share` crosses first with this chance.
+
+        By Newton's method on the logarithm of the tail, which is concave (a density that is cut off stays
+        log-concave, and so does its convolution): from the first step on it falls to the root and never passes it.
+        """
         if chance <= self.crossing(share, _FAR):
             return _FAR
-        from scipy import optimize
-
-        # The logarithm is nearly a parabola, so that small chances are found as well as large ones.
-        short: Callable[[float], float] = lambda bound: log(max(1e-300, self.crossing(share, bound)) / chance)  # noqa: E731
-        low = 0.0
-        while short(low) < 0:
-            low -= 1.0
-        return float(optimize.brentq(short, low, _FAR, xtol=1e-12, rtol=1e-12))
+        root = sqrt(share)
+        # Without the looks before, the bound would be this one; they only take chances away.
+        made = min(_FAR, normal_quantile(1 - chance / self._sides)) if chance < self._sides else 0.0
+        for _ in range(100):
+            tail, density = self._beyond(made * root, share)
+            if tail <= 0 or density <= 0:
+                # Soon after another look next to nothing is so far out, and no float says which way to go.
+                made *= 0.9
+                continue
+            step = log(self._sides * tail / chance) * tail / (density * root)
+            made += step
+            if abs(step) <= 1e-13 * max(1.0, abs(made)):
+                break
+        return min(_FAR, made)
 
     def step(self, share: float, bound: float) -> None:
         """Go on to the next look: keep what did not cross."""
+        if self._nodes is None and bound >= _FAR:
+            return  # nothing is cut off: to the next look the sum is as if there had been none
         import numpy as np
 
         error = sqrt(share - self._share)
         high = min(bound, _FAR) * sqrt(share)
         low = -high if self._sides == 2 else -_FAR * sqrt(share)
         # Looks close to one another have narrow kernels: the nodes must stand closer than these.
-        count = min(2000, max(128, 128 * ceil((high - low) / error / 20)))
+        count = min(2000, 16 * ceil((_NODES * (high - low) / error + 24) / 16))
         points, weights = _gauss(count)
         nodes = (high - low) / 2 * points + (high + low) / 2
         if self._nodes is None:
