@@ -73,6 +73,9 @@ class Database:
     def exclude_migrations(self) -> None:
         """Wait, within a writing transaction, until nobody else changes the schema."""
 
+    def exclude(self, number: int) -> None:
+        """Wait, within a writing transaction, until nobody else excludes the same number."""
+
     def has_table(self, name: str) -> bool:
         """Say whether the table is there."""
         raise NotImplementedError

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from msgspec.structs import replace
 
 from pytest_bugsle.errors import UsageError
+from pytest_bugsle.store import entries
 from pytest_bugsle.store.database import CorruptError, Database, StoreError
+from pytest_bugsle.store.entries import Entry
 from pytest_bugsle.store.joining import Merged, drop, insert, open_source, take
 from pytest_bugsle.store.questions import OutcomeCount, PastAttempt, Tally, outcomes, past, suites, tallies
 from pytest_bugsle.store.records import AttemptRecord, CodeVersion, RunRecord
@@ -35,7 +37,8 @@ class History:
         self._busy_seconds = busy_seconds
         self._fallback = fallback
         self._begun: dict[str, RunRecord] = {}
-        if not isinstance(where, str) or "://" not in where:
+        self._remote = isinstance(where, str) and "://" in where
+        if not isinstance(where, str) or not self._remote:
             self._fallback = None
             self._database: Database = self._open_file(Path(where))
             return
@@ -63,6 +66,11 @@ class History:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def stands_in(self) -> bool:
+        """Say whether this is the file that stands in for a server out of reach: what that one holds is unknown."""
+        return self._remote and isinstance(self._database, SQLiteDatabase)
 
     @property
     def name(self) -> str:
@@ -116,6 +124,19 @@ class History:
     def outcomes(self, test: str, version: CodeVersion | None = None) -> list[OutcomeCount]:
         """Return how often a test's first attempts ended how, for one version of the code or for each."""
         return self._read(lambda database: outcomes(database, test, version))
+
+    def entries(self, kind: str, owner: str | None = None) -> list[Entry]:
+        """Return the entries of a kind, or those of one owner, oldest first."""
+        return self._read(lambda database: entries.entries(database, kind, owner))
+
+    def put(self, kept: Iterable[Entry]) -> int:
+        """Keep entries; of one that is there the newer content stands. Say how many were new or newer."""
+        batch = tuple(kept)
+        return self._write(lambda database: entries.put(database, batch))
+
+    def put_next(self, entry: Entry, expected: int) -> bool:
+        """Keep an entry if its name has just as many as expected: nobody has written between; say whether it has."""
+        return self._write(lambda database: entries.put_next(database, entry, expected))
 
     def suites(self, since: float) -> list[tuple[float, float, int]]:
         """Return start, seconds of its tests and their number of each run of a suite from `since` on (UTC seconds)."""
@@ -200,12 +221,26 @@ class History:
             return
         with closing(outbox):
             try:
-                taken = take(self._database, outbox, partial(self._drop_sent, outbox))
+                taken = take(
+                    self._database,
+                    outbox,
+                    partial(self._drop_sent, outbox),
+                    partial(self._drop_sent_entries, outbox),
+                )
             except (ValueError, CorruptError) as error:
                 self.notes.append(f"{self._fallback} was not sent whole: {error}")
                 return
         if taken.runs or taken.attempts:
             self.notes.append(f"sent {taken.attempts} attempts of {taken.runs} runs from {self._fallback}")
+
+    def _drop_sent_entries(self, outbox: Database, sent: list[Entry]) -> None:
+        try:
+            with outbox.writing():
+                entries.drop(outbox, sent)
+        except StoreError as error:
+            note = f"{error.what}; what it holds was sent, and is sent again next time"
+            if note not in self.notes:
+                self.notes.append(note)
 
     def _drop_sent(
         self, outbox: Database, number: int, run: RunRecord, attempts: list[AttemptRecord]

@@ -9,6 +9,7 @@ import msgspec
 
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.store.database import CorruptError
+from pytest_bugsle.store.entries import Entry, everything, put
 from pytest_bugsle.store.records import (
     ATTEMPT_COLUMNS,
     RUN_COLUMNS,
@@ -56,10 +57,11 @@ _DROP_TESTS = """DELETE FROM bugsle_test
 
 
 class Merged(msgspec.Struct, frozen=True):
-    """How many runs and attempts were new."""
+    """How many runs, attempts and other entries were new."""
 
     runs: int
     attempts: int
+    entries: int = 0
 
 
 def insert(database: Database, run: RunRecord, attempts: Iterable[AttemptRecord]) -> Merged:
@@ -81,10 +83,12 @@ def take(
     target: Database,
     source: Database,
     sent: Callable[[int, RunRecord, list[AttemptRecord]], None] | None = None,
+    sent_entries: Callable[[list[Entry]], None] | None = None,
 ) -> Merged:
     """Record in `target` all that `source` holds, part by part; say what was new.
 
-    `sent` is told of each part, by the run's number in `source`, once it is committed. ValueError where
+    `sent` is told of each part, by the run's number in `source`, once it is committed, and `sent_entries` of the
+    other entries. ValueError where
     `source` holds what was never written by us.
     """
     runs = attempts = 0
@@ -100,7 +104,12 @@ def take(
             if len(part) < _PART:
                 break
             last = part[-1].seq
-    return Merged(runs, attempts)
+    kept = everything(source)
+    with target.writing():
+        new_entries = put(target, kept)
+    if sent_entries is not None:
+        sent_entries(kept)
+    return Merged(runs, attempts, new_entries)
 
 
 def drop(database: Database, number: int, run: RunRecord, attempts: Iterable[AttemptRecord]) -> None:

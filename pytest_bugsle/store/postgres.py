@@ -40,6 +40,10 @@ class PostgresDatabase(Database):
         """Wait, within a writing transaction, until nobody else changes the schema."""
         self.rows("SELECT pg_advisory_xact_lock(?)", (_MIGRATION_LOCK,))
 
+    def exclude(self, number: int) -> None:
+        """Wait, within a writing transaction, until nobody else excludes the same number."""
+        self.rows("SELECT pg_advisory_xact_lock(?)", (number,))
+
     def has_table(self, name: str) -> bool:
         """Say whether the table is there."""
         # not to_regclass: it may answer from a cache that is older than a lock just waited for

@@ -38,6 +38,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX bugsle_attempt_test ON bugsle_attempt (test, run, first, failed, duration)",
         "CREATE INDEX bugsle_attempt_failed ON bugsle_attempt (test, run) WHERE failed = 1",
     ),
+    (
+        """CREATE TABLE bugsle_entry (
+            entry bigint PRIMARY KEY NOT NULL, kind text NOT NULL, owner text NOT NULL, name text NOT NULL,
+            digest text NOT NULL, written double precision NOT NULL, content text NOT NULL)""",
+        "CREATE INDEX bugsle_entry_owner ON bugsle_entry (kind, owner)",
+    ),
 )
 
 
