@@ -303,6 +303,17 @@ RULES: Mapping[str, Rule] = {
             "Let the test run until the effect is steady, and judge that.",
         ),
         Rule(
+            "BUG309",
+            "design-changed-after-look",
+            "error",
+            "The design of a named A/B test is not as it was locked, in what a pass means (alpha, metric, "
+            "direction, margin, the kind of test), and its data have been looked at.",
+            "Whoever has seen the data can find a design that they pass; the error of a wrong pass is then not "
+            "alpha but anything. The effect is withheld.",
+            "Give the design back as the lock has it (the message names field, file and line), or begin a new "
+            "experiment under a new name. Before the first look `bugsle accept` locks a changed design anew.",
+        ),
+        Rule(
             "BUG310",
             "effect-not-shown",
             "error",
@@ -320,6 +331,116 @@ RULES: Mapping[str, Rule] = {
             "missing.",
             "Undecided is not a pass, and a difference that is not significant is not equality.",
             "Let it run to the planned size, or plan a larger effect.",
+        ),
+        Rule(
+            "BUG312",
+            "p-values-not-uniform",
+            "error",
+            "Units of an A/B test were dealt anew to the arms, many times (`--bugsle-aa`), and the p-values of the "
+            "metric were not uniform, as they are where there is no effect.",
+            "Then 5 % is not how often the test errs: what it calls significant may be chance, or it cannot see an "
+            "effect that is there. The effect is withheld.",
+            "Mostly rows are no units: name the unit of randomisation with `unit=`. A few units with most of the sum "
+            "need a cap or a rank test. The message says which it is.",
+        ),
+        Rule(
+            "BUG401",
+            "flips-too-often",
+            "error",
+            "A model's answer flips when its input is varied, more often than the limit allows: the lower bound of "
+            "the rate is above it.",
+            "Users write in capitals, make typos and paste invisible characters; the accuracy on a clean test set "
+            "says nothing of that.",
+            "Look at the smallest failure in the message: normalise the input before the model, or train with such "
+            "variations.",
+        ),
+        Rule(
+            "BUG402",
+            "wrong-direction",
+            "error",
+            "A model's score does not move the way it must when its input is varied, more often than the limit allows.",
+            "A model that does not mind a negation has not learned what its accuracy suggests.",
+            "Look at the examples in the message; train with pairs of this kind.",
+        ),
+        Rule(
+            "BUG403",
+            "not-deterministic",
+            "error",
+            "A model answers the same input otherwise when it is asked again, in another order, batch or process.",
+            "What it says today cannot be repeated tomorrow, and no rate of its errors can be trusted.",
+            "Seed what draws from chance, switch to evaluation mode, or allow a tolerance for scores.",
+        ),
+        Rule(
+            "BUG404",
+            "bad-input-answered",
+            "error",
+            "A model answers an input that it must refuse: empty, too long, not a number, of another type.",
+            "A guess looks like an answer, and nobody learns that the input was broken.",
+            "Check the input before the model, and raise an error.",
+        ),
+        Rule(
+            "BUG405",
+            "confident-and-wrong",
+            "error",
+            "A model is wrong on examples of which it was sure, and nobody has looked at them.",
+            "Such answers are acted on without a second look, however good the accuracy is.",
+            "Look at each: a wrong label, a missing kind of training data, or a bug. Then name its id in `triaged=`.",
+        ),
+        Rule(
+            "BUG406",
+            "miscalibrated",
+            "error",
+            "A model's confidence is off by more than the limit, beyond what chance explains.",
+            "A threshold on a confidence that means nothing lets the wrong answers through.",
+            "Calibrate it on data of its own (temperature, Platt, isotonic), or do not decide by it.",
+        ),
+        Rule(
+            "BUG407",
+            "weak-slice",
+            "error",
+            "A model errs more often on a group of examples than on the others, by more than chance explains.",
+            "The mean hides it, and the users in that group see nothing but it.",
+            "Look at the group's errors in the message; train with more of its kind, or say where the model holds.",
+        ),
+        Rule(
+            "BUG408",
+            "unfair-gap",
+            "error",
+            "A model treats groups of people differently, by more than the limit.",
+            "It decides about people by what they are.",
+            "Look at the rates by group in the message; look for what stands for the group in the input.",
+        ),
+        Rule(
+            "BUG409",
+            "worse-than-baseline",
+            "error",
+            "A model is worse than the one before it, on the same examples.",
+            "An update that loses what worked is a regression.",
+            "Look at the newly wrong examples in the message.",
+        ),
+        Rule(
+            "BUG410",
+            "model-undecided",
+            "warning",
+            "A model gate cannot decide on so few examples; the message names the number that would settle it.",
+            "Undecided is not a pass: no flip among 20 examples allows for 14 %.",
+            "Give more examples, or allow more.",
+        ),
+        Rule(
+            "BUG411",
+            "model-raises",
+            "error",
+            "A model raises an exception on examples of its own test data.",
+            "What raises on an example raises on a user, and these examples are in no rate.",
+            "Call the model with the input in the message.",
+        ),
+        Rule(
+            "BUG412",
+            "known-failure-returns",
+            "error",
+            "A saved case that was accepted into the repository fails again.",
+            "It was a failure once, and it was found worth keeping: the model holds the same bug again.",
+            "Mend the model; delete the case's file if its answer may change after all.",
         ),
         Rule(
             "BUG501",

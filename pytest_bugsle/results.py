@@ -654,6 +654,30 @@ class ExperimentLook(msgspec.Struct, frozen=True, kw_only=True):
     share: float | None
     alpha: float
     why: str
+    z: float | None = None
+    """How many standard errors the improvement is over the least that ships; null where that is not defined."""
+    units: int | None = None
+    """How many units both arms had together."""
+    spent: float | None = None
+    """How much of the design's alpha all looks up to this one have spent; null where none is spent by share."""
+    terms: str = ""
+    """The risks that its level comes from: alpha, sides and spending."""
+
+
+class ExperimentSegment(msgspec.Struct, frozen=True, kw_only=True):
+    """The effect within one segment, to look at: it decides nothing, and knows no earlier look.
+
+    `adjusted_p_value` is after all segments of the metric (Benjamini and Hochberg); `interval` is that of one look.
+    """
+
+    column: str
+    value: str
+    n: dict[str, int]
+    values: dict[str, float]
+    effect: float
+    interval: tuple[float, float]
+    p_value: float
+    adjusted_p_value: float
 
 
 class RelativeEffect(msgspec.Struct, frozen=True, kw_only=True):
@@ -693,7 +717,131 @@ class ExperimentResult(msgspec.Struct, frozen=True, kw_only=True):
     """That of an effect no better than the least that ships, two-sided, at the look's level: it passes below alpha."""
     adjusted_p_value: float | None = None
     """After the others of its family: Holm's for decisions, Benjamini and Hochberg's for what is exploratory."""
+    kind: Literal["share", "mean", "ratio", "quantile", "shift"] = "mean"
+    direction: Literal["up", "down"] = "up"
+    least: float = 0.0
+    """The least improvement that ships, relative to control where `least_is_relative`."""
+    least_is_relative: bool = False
+    within: float | None = None
+    """Of a test of equivalence: the margin, in the unit of `least`, within which on both sides the effect is to lie."""
+    looks: list[ExperimentLook] = []
+    """All looks that are remembered, the oldest first and this one last."""
+    segments: list[ExperimentSegment] = []
+    experiment: str = ""
+    """By what its looks are remembered: the name of the experiment, or the test's id."""
+    data: str = ""
+    """A digest of what the data say: identical data are no new look."""
     notes: list[str] = []
+    message: str = ""
+
+
+class ModelEdit(msgspec.Struct, frozen=True, kw_only=True):
+    """One edit of a variation: `place` is [start, stop] in a text, else a key, a number or an index."""
+
+    place: Any
+    before: Any
+    after: Any
+
+
+class ModelFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """The smallest variation that was found to change the answer, and both answers as they are shown."""
+
+    before: Any
+    after: Any
+    edits: list[ModelEdit]
+    output_before: str
+    output_after: str
+
+
+class ModelFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """What one judgement of a model says beside its outcome, by its rule."""
+
+    rule: str
+    message: str
+
+
+class ModelPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Examples of neighbouring confidence: the share that was right, and where chance puts it if all is as stated."""
+
+    confidence: float
+    right: float
+    n: int
+    lower: float
+    upper: float
+
+
+class ModelGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """One group of examples: `hits` of its `n` are what the metric counts, `interval` two one-sided bounds.
+
+    A slice has its complement beside it; `effect` is by how much its rate is above that, with an interval of 95 %,
+    and `adjusted_p_value` that of the effect, among all that were tested. `word` says how it was judged.
+    """
+
+    name: str
+    metric: str
+    hits: int
+    n: int
+    rate: float | None
+    interval: tuple[float, float] | None
+    other_hits: int = 0
+    other_n: int = 0
+    effect: float | None = None
+    effect_interval: tuple[float, float] | None = None
+    adjusted_p_value: float | None = None
+    word: Literal["", "weak", "too few"] = ""
+
+
+class ModelGap(msgspec.Struct, frozen=True, kw_only=True):
+    """The widest gap between two groups in one metric, with two one-sided bounds; `p_value` is that of any gap."""
+
+    metric: str
+    high: str
+    low: str
+    gap: float
+    interval: tuple[float, float]
+    p_value: float
+    outcome: Outcome
+
+
+class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One judgement of a model: `gate` is what was asked, `family` what it was asked about.
+
+    Of variations `trials` counts those that changed their example, `no_ops` those that did not, and `duplicates`
+    those that were the same as another; `examples` is the n of the bounds, `flipping` how many of them have a
+    flip. `interval` holds two one-sided bounds of `level` each, `n_needed` the examples that would settle it, where
+    it is undecided. What does not decide is shown, and changes no verdict.
+    """
+
+    gate: str
+    family: str
+    outcome: Outcome
+    trials: int
+    no_ops: int = 0
+    duplicates: int = 0
+    flips: int = 0
+    rate: float | None = None
+    interval: tuple[float, float] | None = None
+    limit: float | None = None
+    n_needed: int | None = None
+    smallest: ModelFailure | None = None
+    saved: str | None = None
+    model: str = ""
+    test: str = ""
+    perturbation: str = ""
+    nature: str = ""
+    examples: int = 0
+    flipping: int = 0
+    level: float = 0.95
+    decides: bool = True
+    adjusted_p_value: float | None = None
+    """Holm's, of the rate being above the limit, among those that decide in one gate."""
+    figures: dict[str, float] = {}
+    reliability: list[ModelPoint] = []
+    groups: list[ModelGroup] = []
+    gaps: list[ModelGap] = []
+    findings: list[ModelFinding] = []
+    notes: list[str] = []
+    why: str = ""
     message: str = ""
 
 
@@ -769,6 +917,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     tests: list[FlakyTest] | msgspec.UnsetType = msgspec.UNSET
     delivery: Delivery | msgspec.UnsetType = msgspec.UNSET
     experiments: list[ExperimentResult] | msgspec.UnsetType = msgspec.UNSET
+    models: list[ModelResult] | msgspec.UnsetType = msgspec.UNSET
     timings: Timings = Timings()
 
 
