@@ -1,0 +1,268 @@
+"""Failing variations as readable files: kept beside the history, replayed first, committed by `accept_cases`.  PYTEST_DONT_REWRITE
+
+A case is one JSON file, named by what it holds, so that two processes that save the same one write the same file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_bugsle.errors import UsageError
+from pytest_bugsle.report.escape import for_json
+from pytest_bugsle.robustness.edits import Edit, apply, digest_of, fits
+from pytest_bugsle.robustness.relations import Relation, Same
+from pytest_bugsle.store.place import refuse_links, state_folder, write_whole
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from pytest_bugsle.settings import Settings
+
+LOCAL = "robustness"
+"""The folder of new cases, in our own."""
+COMMITTED = "tests/bugsle_cases"
+"""The folder of accepted ones, in the repository."""
+SCHEMA = 2
+_READ = (1, SCHEMA)
+"""Files of 1 do not say which relation broke: labels differed."""
+_LARGEST = 8 * 1024 * 1024
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One failing variation: what was varied and how, and what the model said to both.
+
+    `relation` is what the two answers break, and what a replay judges by. `bug` names what it guards, once it is
+    accepted. `test` is the id of the test whose gate found it.
+    """
+
+    schema: int = SCHEMA
+    test: str
+    perturbation: str
+    gate: str = "invariant"
+    model: str = ""
+    seed: int = 0
+    bug: str | None = None
+    relation: Relation | None = None
+    before: Any
+    edits: list[list[Any]]
+    after: Any
+    output_before: str
+    output_after: str
+
+    def name(self) -> str:
+        """Return the file's name: the perturbation, and a digest of what makes the case."""
+        made = [self.test, self.gate, self.perturbation, self.before, self.edits]
+        # A label that changed has the name that it had before files said what broke.
+        if self.relation not in (None, Same()):
+            made.append(msgspec.to_builtins(self.relation))
+        content = json.dumps(made, sort_keys=True)
+        digest = hashlib.sha256(content.encode()).hexdigest()[:12]
+        return f"{_slug(self.perturbation)}-{digest}.json"
+
+    def variation(self) -> tuple[Any, tuple[Edit, ...], Any] | None:
+        """Return the example, its edits and what they make of it; None where these do not belong together."""
+        before, after = _thawed(self.before), _thawed(self.after)
+        edits = tuple(tuple(each) for each in self.edits)
+        if isinstance(before, str):
+            edits = tuple((each[0], each[1], each[-1]) for each in edits if len(each) == 4)
+            same = all(
+                before[start:stop] == old
+                for (start, stop, _), (_, _, old, _) in zip(edits, self.edits, strict=False)
+            )
+            if not same:
+                return None
+        else:
+            edits = tuple((_key(each[0]), each[-1]) for each in edits if len(each) == 3)
+        if len(edits) != len(self.edits) or not fits(before, edits):
+            return None
+        return (before, edits, after) if digest_of(apply(before, edits)) == digest_of(after) else None
+
+
+def _key(place: Any) -> Any:
+    return tuple(place) if isinstance(place, list) else place
+
+
+def edits_shown(example: Any, edits: Sequence[Any]) -> list[list[Any]]:
+    """Return edits as a case has them: [start, stop, old, new] in a text, [place, old, new] elsewhere."""
+    if isinstance(example, str):
+        return [[start, stop, example[start:stop], new] for start, stop, new in edits]
+    return [
+        [list(place) if isinstance(place, tuple) else place, _frozen(_old(example, place)), _frozen(new)]
+        for place, new in edits
+    ]
+
+
+def _old(example: Any, place: Any) -> Any:
+    try:
+        return None if place is None else example[place]
+    except (IndexError, KeyError, TypeError):
+        return None
+
+
+def frozen(value: Any) -> Any:
+    """Return a value as JSON can hold it; TypeError where it cannot."""
+    made = _frozen(value)
+    json.dumps(made)
+    return made
+
+
+def _frozen(value: Any) -> Any:
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):
+        if getattr(value, "shape", ()) == ():
+            return value.item()
+        return {"array": value.tolist(), "dtype": str(value.dtype)}
+    if isinstance(value, dict):
+        return {key: _frozen(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return {"tuple": [_frozen(each) for each in value]}
+    if isinstance(value, list):
+        return [_frozen(each) for each in value]
+    return value
+
+
+def _thawed(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"array", "dtype"}:
+            import numpy as np
+
+            return np.asarray(value["array"], dtype=value["dtype"])
+        if set(value) == {"tuple"}:
+            return tuple(map(_thawed, value["tuple"]))
+        return {key: _thawed(each) for key, each in value.items()}
+    return [_thawed(each) for each in value] if isinstance(value, list) else value
+
+
+class CaseStore:
+    """The cases of one test: new ones in `local` (None where nothing can be written), accepted in `committed`."""
+
+    def __init__(self, test: str, *, local: Path | None, committed: Path, top: Path) -> None:
+        self.test = test
+        self._top = top
+        self._local = None if local is None else local / LOCAL / folder_name(test)
+        self._committed = committed / folder_name(test)
+
+    def load(self) -> tuple[list[Case], list[Case], list[str]]:
+        """Return accepted cases, new ones, and what is to be said of files that are none (any more)."""
+        said: list[str] = []
+        accepted = list(self._cases(self._committed, said))
+        known = {case.name() for case in accepted}
+        new = (
+            [case for case in self._cases(self._local, said) if case.name() not in known]
+            if self._local
+            else []
+        )
+        return accepted, new, said
+
+    def _cases(self, folder: Path, said: list[str]) -> Iterator[Case]:
+        for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+            case = read_case(path)
+            if isinstance(case, str) or case.test != self.test:
+                reason = case if isinstance(case, str) else f"it belongs to {case.test}"
+                said.append(f"saved case {self.shown(path)} is not replayed: {reason}")
+            elif case.variation() is None:
+                said.append(
+                    f"saved case {self.shown(path)} no longer applies: its edits do not make its `after`"
+                )
+            else:
+                yield case
+
+    def save(self, case: Case) -> str | None:
+        """Write a new case and return its place; None where nothing can be written."""
+        if self._local is None:
+            return None
+        path = self._local / case.name()
+        if (self._committed / path.name).is_file():
+            return self.shown(self._committed / path.name)
+        try:
+            self._local.mkdir(parents=True, exist_ok=True)
+            write_whole(path, encoded(case))
+        except OSError:
+            return None
+        return self.shown(path)
+
+    def shown(self, path: Path) -> str:
+        """Return a path as a user reads it: from the top."""
+        return path.relative_to(self._top).as_posix() if path.is_relative_to(self._top) else str(path)
+
+
+def folder_name(test: str) -> str:
+    """Return the folder of a test's cases: what can be read of its id, and a digest that tells it apart."""
+    return (
+        f"{_slug(test)[-60:].strip('-_.')}-{hashlib.sha256(test.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    )
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-.") or "case"
+
+
+def encoded(case: Case) -> bytes:
+    """Return the case as the bytes of its file."""
+    table = msgspec.to_builtins(case)
+    # As escapes, for a reader must see what is invisible, and UTF-8 has no lone surrogates.
+    return (json.dumps(table, indent=2, ensure_ascii=True) + "\n").encode("ascii")
+
+
+def read_case(path: Path) -> Case | str:
+    """Return the case of a file, or why it is none."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            return "it is larger than 8 MB"
+        # Not msgspec's decoder: it refuses lone surrogates, which a saved text may hold.
+        case = msgspec.convert(json.loads(path.read_bytes()), Case)
+    except (OSError, ValueError, RecursionError) as error:
+        return f"it cannot be read ({for_json(str(error))[:200]})"
+    return (
+        case
+        if case.schema in _READ
+        else f"its schema is {case.schema}, and {SCHEMA} the newest that is known"
+    )
+
+
+def accept_cases(
+    local: Path, committed: Path, *, only: str = "", bug: str | None = None
+) -> list[tuple[Path, Path]]:
+    """Move new cases into the repository, and return where each was and is.
+
+    `only` is a part of the name of test, perturbation or file; `bug` is written into what is moved. A file that is
+    no case stays. UsageError where a folder is a link or cannot be written.
+    """
+    moved = []
+    for path in sorted((local / LOCAL).glob("*/*.json")):
+        case = read_case(path)
+        if isinstance(case, str) or case.variation() is None:
+            continue
+        if only not in case.test and only not in case.perturbation and only not in path.name:
+            continue
+        if bug:
+            case = msgspec.structs.replace(case, bug=bug)
+        goal = committed / folder_name(case.test) / case.name()
+        for parent in (committed, goal.parent):
+            refuse_links(parent)
+        refuse_links(goal)
+        try:
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(goal, encoded(case))
+        except OSError as error:
+            raise UsageError(
+                f"{goal} cannot be written: {error.strerror}", hint="make the folder writable"
+            ) from error
+        with suppress(OSError):
+            path.unlink()
+        moved.append((path, goal))
+    return moved
+
+
+def accept_models(top: Path, settings: Settings, today: dt.date) -> list[str]:
+    """Move all new cases into the repository for `bugsle accept`; return a line for each."""
+    local = state_folder(top, bare=False)
+    moved = [] if local is None else accept_cases(local, top / COMMITTED)
+    return [goal.relative_to(top).as_posix() for _, goal in moved]

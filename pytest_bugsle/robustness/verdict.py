@@ -1,0 +1,48 @@
+"""What model gates add to the verdict of a run, and the findings that they make.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from pytest_bugsle.findings import Finding, Level, Verdict, make_finding
+from pytest_bugsle.results import ModelResult, Result
+
+
+def findings_of(
+    results: Sequence[ModelResult], levels: Mapping[str, Level], *, ci: bool
+) -> Iterator[Finding]:
+    """Yield what is to be said of the results, each at its test."""
+    for result in results:
+        path = result.test.partition("::")[0] or None
+        for finding in result.findings:
+            yield make_finding(finding.rule, finding.message, levels=levels, ci=ci, path=path)
+
+
+def verdict_of(results: Sequence[ModelResult]) -> Verdict:
+    """Return one verdict: invalid input and a fail are fails; what does not decide changes nothing."""
+    outcomes = {result.outcome for result in results if result.decides}
+    if outcomes & {"fail", "invalid"}:
+        return "fail"
+    return "undecided" if "undecided" in outcomes else "pass"
+
+
+def joined(
+    result: Result, results: Sequence[ModelResult], levels: Mapping[str, Level], *, ci: bool
+) -> Result:
+    """Return a run's result with its model gates: the worse verdict of both.
+
+    A finding that is an error fails the run, its gate's own outcome notwithstanding: a few confident errors are
+    within a rate, and are to be looked at.
+    """
+    order: tuple[Verdict, ...] = ("pass", "undecided", "fail")
+    findings = list(findings_of(results, levels, ci=ci))
+    own: Verdict = "fail" if any(each.level == "error" for each in findings) else verdict_of(results)
+    worse = max(result.verdict, own, key=order.index)
+    return msgspec.structs.replace(
+        result,
+        verdict=worse,
+        models=list(results),
+        findings=[*result.findings, *findings],
+    )
