@@ -53,6 +53,16 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
         "ab",
         "Say whether an A/B result may ship: pass, fail, undecided or invalid.",
     ),
+    "accept": (
+        "pytest_bugsle.accept",
+        "accept",
+        "Write looks at A/B tests, locked designs and cases of models into files to be committed.",
+    ),
+    "model": (
+        "pytest_bugsle.robustness.command",
+        "model",
+        "Say whether a model may ship: `model check` varies its inputs and reads its errors.",
+    ),
     "init": (
         "pytest_bugsle.init.command",
         "init",

@@ -19,16 +19,21 @@ if TYPE_CHECKING:
 
     from pytest_bugsle.experiment.plugin import AbGate
     from pytest_bugsle.gate import Plan
-    from pytest_bugsle.results import ExperimentResult, Result
+    from pytest_bugsle.results import ExperimentResult, ModelResult, Result
+    from pytest_bugsle.robustness.plugin import Robustness
     from pytest_bugsle.trust import Watch
 
 INNER = "BUGSLE_INNER"
 """Set in the pytest that a proof starts: there the plugin only declares its options and marker."""
 
+OUTER = "BUGSLE_OUTER"
+"""Set beside it: the repository around that run, whose ledger of looks an A/B gate reads there."""
+
 CONTROLLER = "bugsle_controller"
 WORKER = "bugsle_worker"
 OBSERVER = "bugsle_observer"
 EXPERIMENTS = "bugsle_experiments"
+MODELS = "bugsle_models"
 _PAYLOAD = "bugsle"
 _JUDGED_AFTER = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
@@ -79,6 +84,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="bugsle_store",
         help="Keep the history of the tests in this PostgreSQL (default: .bugsle/history.db)",
     )
+    group.addoption(
+        "--bugsle-aa",
+        metavar="N",
+        type=int,
+        default=0,
+        dest="bugsle_aa",
+        help="Deal the units of each A/B test's table anew to its arms N times, and fail a metric whose p-values are "
+        "not uniform then",
+    )
     parser.addini("bugsle", "Turn the bug-fix gate on, as --bugsle does", type="bool", default=False)
 
 
@@ -88,6 +102,14 @@ def ab_gate(request: pytest.FixtureRequest) -> AbGate:
     from pytest_bugsle.experiment.plugin import gate_of
 
     return gate_of(request)
+
+
+@pytest.fixture
+def robustness(request: pytest.FixtureRequest) -> Robustness:
+    """Judge whether a model may ship: its answers when inputs are varied, its errors, its scores."""
+    from pytest_bugsle.robustness.plugin import robustness_of
+
+    return robustness_of(request)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -100,8 +122,10 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker; switched on, register the working half."""
     config.addinivalue_line("markers", _marker_line("regression"))
+    config.addinivalue_line("markers", _EXPERIMENT_LINE)
     if not os.environ.get(INNER) and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Experiments(), EXPERIMENTS)
+        config.pluginmanager.register(Models(), MODELS)
     if os.environ.get(INNER) or not (config.getoption("bugsle") or config.getini("bugsle")):
         return
     plainly = _Plainly()
@@ -111,6 +135,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Worker(config), WORKER)
     else:
         config.pluginmanager.register(Controller(config), CONTROLLER)
+
+
+_EXPERIMENT_LINE = (
+    "experiment(name, **design): registers an A/B test before its data: its name, and the design of each of its "
+    "gates, such as metric, alpha and mde (pytest-bugsle)"
+)
 
 
 def _marker_line(name: str) -> str:
@@ -228,7 +258,12 @@ class Experiments:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Fail a session whose tests passed alone and not together."""
-        if self._carried and exitstatus == 0 and self._outlived():
+        lost = self._outlived() if self._carried else []
+        if lost:
+            from pytest_bugsle.experiment.plugin import settle
+
+            settle(session.config, lost)
+        if lost and exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _outlived(self) -> list[ExperimentResult]:
@@ -245,6 +280,42 @@ class Experiments:
             terminalreporter.section("A/B gates", yellow=True)
         for result in lost:
             terminalreporter.write_line(f"{result.test}: {result.message}", yellow=True)
+
+
+class Models:
+    """Gathers what the tests' model gates said, from all workers."""
+
+    def __init__(self) -> None:
+        self._carried: dict[str, list[object]] = {}
+        self._failed: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the last attempt of each test."""
+        carried = report.__dict__.get(MODELS)
+        if carried is not None:
+            self._carried[report.nodeid] = carried
+            (self._failed.add if report.failed else self._failed.discard)(report.nodeid)
+
+    def results(self) -> list[ModelResult]:
+        """Return the results of the session, by test id."""
+        if not self._carried:
+            return []
+        from pytest_bugsle.robustness.plugin import results_of
+
+        return [result for _, carried in sorted(self._carried.items()) for result in results_of(carried)]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what was found where the test itself passed; one that failed has said it."""
+        passed = [
+            result
+            for result in self.results()
+            if result.outcome == "pass" and result.findings and result.test not in self._failed
+        ]
+        if passed:
+            terminalreporter.section("model gates", yellow=True)
+        for result in passed:
+            for finding in result.findings:
+                terminalreporter.write_line(f"{result.test}: {finding.rule} {finding.message}", yellow=True)
 
 
 class Controller(_Collecting):
@@ -345,7 +416,7 @@ class Controller(_Collecting):
             distrusted = self._watch.distrusted(seen.collected)
             result = gate.finish(self._plan, structs.replace(seen, distrusted=distrusted))
             result = self._watch.judge(result, seen.collected, partial=seen.partial)
-            return self._with_experiments(result)
+            return self._with_models(self._with_experiments(result))
         except KeyboardInterrupt:
             self._trouble = "interrupted: nothing was judged"
         except Exception as error:  # noqa: BLE001  # the summary must come, whatever broke
@@ -357,6 +428,15 @@ class Controller(_Collecting):
         if not isinstance(gathered, Experiments) or not gathered.results():
             return result
         from pytest_bugsle.experiment.verdict import joined
+        from pytest_bugsle.settings import is_ci
+
+        return joined(result, gathered.results(), self.facts.settings.rules, ci=is_ci(os.environ))
+
+    def _with_models(self, result: Result) -> Result:
+        gathered = self._config.pluginmanager.get_plugin(MODELS)
+        if not isinstance(gathered, Models) or not gathered.results():
+            return result
+        from pytest_bugsle.robustness.verdict import joined
         from pytest_bugsle.settings import is_ci
 
         return joined(result, gathered.results(), self.facts.settings.rules, ci=is_ci(os.environ))

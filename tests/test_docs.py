@@ -107,7 +107,11 @@ def test_every_setting_has_a_meaning() -> None:
 
 def test_every_environment_variable_is_documented() -> None:
     """What the code reads from the environment under our name is documented, and no other."""
-    read = {f"BUGSLE_{key.upper()}" for key in settings._FROM_ENVIRONMENT} | {VARIABLE, plugin.INNER}
+    read = {f"BUGSLE_{key.upper()}" for key in settings._FROM_ENVIRONMENT} | {
+        VARIABLE,
+        plugin.INNER,
+        plugin.OUTER,
+    }
     written = set(re.findall(r"`(BUGSLE_[A-Z_]+)`", text_of(TOP / "docs/configuration.md")))
     assert written == read
     sources = "\n".join(text_of(path) for path in sorted((TOP / "pytest_bugsle").rglob("*.py")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,8 +83,11 @@ def test_decisions_of_a_session_are_one_family(pytester: pytest.Pytester, worker
     assert alone.ret == 0
 
 
-def test_the_json_report_has_the_experiments(pytester: pytest.Pytester) -> None:
+def test_the_json_report_has_the_experiments(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the fields of the contract, and the findings and the verdict that follow."""
+    monkeypatch.delenv("CI", raising=False)
     for command in (["init", "-q"], ["add", "."]):
         subprocess.run(["git", *command], cwd=pytester.path, check=True)
     body = f"def test_small(ab_gate):\n    {SMALL}\n"
@@ -93,7 +97,7 @@ def test_the_json_report_has_the_experiments(pytester: pytest.Pytester) -> None:
     assert one["metric"] == "conversion" and one["outcome"] == "undecided" and one["n_needed"] == 1094
     assert one["n"] == {"control": 50, "treatment": 50} and one["effect"] == pytest.approx(0.04)
     assert {"interval", "relative", "p_value", "checks", "look"} <= set(one)
-    assert one["look"]["method"] == "always-valid" and one["test"] == "test_ab.py::test_small"
+    assert one["look"]["method"] == "spending" and one["test"] == "test_ab.py::test_small"
     assert "BUG311" in {finding["rule"] for finding in found["findings"]} and found["verdict"] != "pass"
 
 
@@ -137,3 +141,14 @@ def test_letters_that_would_move_the_cursor_are_shown(pytester: pytest.Pytester)
         pytester, "def test_x(ab_gate):\n    ab_gate.proportions((1, 9), (2, 9), metric='a\\x1b[2Kb')\n"
     )
     assert "UNDECIDED a" in made.stdout.str() and "\x1b[2Kb: " not in made.stdout.str()
+
+
+def test_importing_the_plugin_imports_no_library_of_tables_or_statistics() -> None:
+    """A session without A/B tests pays nothing for them; each module of the room can wait as well."""
+    code = (
+        "import sys, pytest_bugsle.plugin, pytest_bugsle.experiment.plugin, pytest_bugsle.experiment.command\n"
+        "heavy = ('scipy', 'numpy', 'duckdb', 'pandas', 'pyarrow', 'polars', 'ibis')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert made.stdout.strip() == "[]"

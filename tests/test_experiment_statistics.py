@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -38,6 +39,41 @@ def test_intervals_of_shares_hold_the_estimate_and_turn_with_the_arms(
     low, high = getattr(proportions, method)(control, treatment, 0.05)
     assert -1 <= low <= proportions.difference(control, treatment) <= high <= 1
     assert getattr(proportions, method)(treatment, control, 0.05) == pytest.approx((-high, -low), abs=1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(counts, counts)
+def test_the_score_interval_of_a_lift_holds_it_and_turns_with_the_arms(
+    control: tuple[int, int], treatment: tuple[int, int]
+) -> None:
+    """It leaves 0 out where the pooled z test rejects equal shares, and has width wherever counts leave doubt."""
+    found = proportions.koopman(control, treatment, 0.05)
+    if not control[0]:
+        assert found is None
+        return
+    assert found is not None
+    lift = treatment[0] * control[1] / (treatment[1] * control[0]) - 1
+    assert -1 <= found[0] <= lift <= found[1] and found[0] < found[1]
+    z = proportions.pooled_z(control, treatment)
+    assert proportions.ratio_score_z(control, treatment, 1.0) == pytest.approx(z, abs=1e-9)
+    if abs(abs(z) - 1.959963984540054) > 1e-6:
+        assert (found[0] > 0 or found[1] < 0) == (abs(z) > 1.959963984540054)
+    turned = proportions.koopman(treatment, control, 0.05)
+    if turned is not None and found[0] > -1:
+        assert (1 + turned[0], 1 + turned[1]) == pytest.approx(
+            (1 / (1 + found[1]), 1 / (1 + found[0])), rel=1e-6
+        )
+
+
+def test_an_arm_in_which_all_succeed_leaves_doubt_of_its_lift() -> None:
+    """Katz's interval knows no doubt of 2 of 2, and would fail a test of 2 units; many counts agree with it."""
+    assert proportions.katz((2, 2), (2, 2), 0.05) == (0.0, 0.0)
+    assert proportions.koopman((2, 2), (2, 2), 0.05) == pytest.approx((-0.657620, 1.920729), abs=1e-5)
+    found = judge_proportions((2, 2), (216, 225), look="final", min_lift=0.1)
+    assert found.outcome == "undecided" and "the lift's interval is by the score test" in found.message
+    assert proportions.koopman((1000, 10000), (1300, 10000), 0.05) == pytest.approx(
+        proportions.katz((1000, 10000), (1300, 10000), 0.05), abs=1e-3
+    )
 
 
 def test_tails_do_not_vanish() -> None:
@@ -122,6 +158,38 @@ def test_one_look_at_the_end_spends_all_and_more_looks_cost(shares: list[float])
     assert spending.bounds([1.0]) == pytest.approx([1.959964], abs=1e-5)
 
 
+def test_a_look_that_may_spend_nothing_changes_no_later_bound() -> None:
+    """Its bound of 8 cuts nothing off."""
+    early = spending.bounds([0.01, 0.02, 0.03, 0.5, 1.0])
+    assert early[:3] == [8.0, 8.0, 8.0]
+    assert early[3:] == pytest.approx(spending.bounds([0.5, 1.0]), abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["obrien-fleming", "pocock"])
+def test_twice_the_nodes_change_no_digit(monkeypatch: pytest.MonkeyPatch, kind: spending.Spending) -> None:
+    """The integral has as many as it needs."""
+    shares = [0.1, 0.11, 0.3, 0.31, 0.6, 0.9, 1.0]
+    made = spending.bounds(shares, 0.05, kind)
+    monkeypatch.setattr(spending, "_NODES", 2 * spending._NODES)
+    spending._bounds.cache_clear()
+    assert made == pytest.approx(spending.bounds(shares, 0.05, kind), abs=1e-10)
+    spending._bounds.cache_clear()
+
+
+@given(st.lists(st.floats(0.02, 1), min_size=2, max_size=6, unique=True), st.sampled_from([1, 2]))
+@settings(deadline=None, max_examples=30)
+def test_every_look_is_crossed_first_with_the_chance_that_it_spends(shares: list[float], sides: int) -> None:
+    """All digits: the tail beyond each bound is what the spending function gave it."""
+    shares = sorted(shares)
+    assume(all(later - earlier > 0.01 for earlier, later in itertools.pairwise(shares)))
+    path, before = spending._Path(sides), 0.0
+    for place, bound in enumerate(spending.bounds(shares, 0.05, "pocock", sides)):
+        total = spending.spent(shares[place], 0.05, "pocock", sides)
+        assert path.crossing(shares[place], bound) == pytest.approx(total - before, rel=1e-9)
+        path.step(shares[place], bound)
+        before = total
+
+
 def test_looks_that_do_not_grow_are_refused() -> None:
     """Identical data are no new look."""
     with pytest.raises(ValueError, match=r"shares\[1\] == 0.5, must be > 0.5"):
@@ -131,12 +199,10 @@ def test_looks_that_do_not_grow_are_refused() -> None:
 def test_a_look_is_declared_remembered_or_always_valid() -> None:
     """In this order, and the last says so."""
     needed = (1000.0, 1000.0)
-    assert look_at(Design(look="final", mde=0.1), (500, 500), needed, [0.2]).method == "fixed"
+    assert look_at(Design(look="final", mde=0.1), (500, 500), needed, []).method == "fixed"
     declared = look_at(Design(look=(2, 5), mde=0.1), (400, 400), needed, None)
     assert declared.alpha == pytest.approx(2 * proportions.normal_tail(3.3570), rel=1e-3)
-    assert look_at(Design(mde=0.1), (400, 400), needed, [0.2]).alpha == pytest.approx(
-        declared.alpha, rel=1e-6
-    )
+    assert look_at(Design(mde=0.1), (400, 400), needed, []).method == "spending"
     open_end = look_at(Design(mde=0.1), (400, 400), needed, None)
     assert open_end.method == "always-valid" and 'look="final"' in open_end.why
     assert open_end.alpha < 0.05
@@ -179,7 +245,7 @@ def test_a_mismatch_is_told_from_chance() -> None:
     assert srm.p_value([50_912, 49_088], [0.5, 0.5]) < 1e-8
     assert srm.p_value([9000, 1000], [0.9, 0.1]) == 1
     assert srm.p_value([17, 5], [0.9, 0.1]) == pytest.approx(0.06213367134670096)
-    with pytest.raises(ValueError, match=r"split\[1\] == 0"):
+    with pytest.raises(ValueError, match=r"shares\[1\] == 0"):
         srm.p_value([1, 2], [1, 0])
 
 

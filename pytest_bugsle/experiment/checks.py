@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from pytest_bugsle.experiment import simpson, srm
 from pytest_bugsle.experiment.messages import number, p_text
-from pytest_bugsle.results import ExperimentCheck
+from pytest_bugsle.report.escape import visible
+from pytest_bugsle.results import ExperimentCheck, Outcome
 from pytest_bugsle.stats import means, stratified
 from pytest_bugsle.stats.moments import Moments
 from pytest_bugsle.stats.proportions import difference
@@ -23,25 +24,47 @@ def _check(name: str, rule: str, p_value: float, fired: str, fine: str) -> Exper
         name=name,
         rule=rule if bad else None,
         outcome="invalid" if bad else "pass",
-        message=fired if bad else fine,
+        message=visible(fired if bad else fine),
         p_value=p_value,
     )
 
 
-def sample_ratio(n: Mapping[str, int], split: Mapping[str, float]) -> ExperimentCheck:
-    """Check the arms' sizes against the designed split; the message names the arm that is furthest off."""
+def sample_ratio(
+    n: Mapping[str, int], split: Mapping[str, float], *, repeated: bool = False
+) -> ExperimentCheck:
+    """Check the arms' sizes against the designed split; the message names the arm that is furthest off.
+
+    Where looks are `repeated`, a test decides that holds at all of them at once. What one look alone would call a
+    mismatch is then a doubt, with which nothing passes.
+    """
     total, whole = sum(n.values()), sum(split.values())
     p_value = srm.p_value([n[arm] for arm in split], list(split.values()))
     wanted = {arm: total * share / whole for arm, share in split.items()}
     worst = max(split, key=lambda arm: (n[arm] - wanted[arm]) ** 2 / wanted[arm])
     seen = ", ".join(f"{arm} {n[arm]:,} of {wanted[arm]:,.0f} expected" for arm in split)
-    return _check(
-        "sample-ratio-mismatch",
-        "BUG301",
-        p_value,
-        f"the arms do not have their designed sizes: {seen} ({p_text(p_value)}); furthest off is {worst}, "
-        f"{100 * (n[worst] / wanted[worst] - 1):+.2f} %",
-        f"{seen} ({p_text(p_value)})",
+    said = p_text(p_value)
+    outcome: Outcome = "invalid" if p_value < ALPHA else "pass"
+    if repeated:
+        always = srm.always_valid_p([n[arm] for arm in split], list(split.values()))
+        said += f", always-valid {p_text(always)}"
+        if always < srm.ALWAYS_VALID_ALPHA:
+            outcome = "invalid"
+        elif outcome == "invalid":
+            outcome = "undecided"
+    message = f"{seen} ({said})"
+    if outcome != "pass":
+        message = (
+            f"the arms do not have their designed sizes: {message}; furthest off is {worst}, "
+            f"{100 * (n[worst] / wanted[worst] - 1):+.2f} %"
+        )
+    if outcome == "undecided":
+        message += "; over all looks that may still be chance, so that nothing passes yet"
+    return ExperimentCheck(
+        name="sample-ratio-mismatch",
+        rule="BUG301" if outcome == "invalid" else None,
+        outcome=outcome,
+        message=visible(message),
+        p_value=p_value,
     )
 
 
@@ -69,6 +92,22 @@ def missingness(missing: Mapping[str, int], n: Mapping[str, int]) -> ExperimentC
     )
 
 
+def copied_rows(copies: Mapping[str, tuple[int, int]]) -> ExperimentCheck:
+    """Check that rows repeat another as often in each arm; each arm has (copies, rows)."""
+    found = stratified.independence(
+        [[copied for copied, _ in copies.values()], [rows - copied for copied, rows in copies.values()]]
+    )
+    p_value = 1.0 if found is None else found[1]
+    text = ", ".join(f"{arm} {copied:,} of {rows:,}" for arm, (copied, rows) in copies.items())
+    return _check(
+        "duplicated-rows",
+        "BUG302",
+        p_value,
+        f"rows repeat another in all columns more often in one arm: {text} ({p_text(p_value)})",
+        f"rows that repeat another in all columns: {text}",
+    )
+
+
 def balance(name: str, control: Moments, treatment: Moments) -> ExperimentCheck:
     """Check that the arms did not differ before, in the mean of a covariate."""
     found = means.welch(control, treatment)
@@ -88,11 +127,12 @@ def paradox(
     column: str, segments: Mapping[str, tuple[Moments, Moments]], *, shares: bool, alpha: float
 ) -> ExperimentCheck:
     """Check that the whole does not say the opposite of its segments; the message is the table that shows it."""
-    whole = {name: pair for name, pair in segments.items() if pair[0].n and pair[1].n}
-    left_out = [name for name in segments if name not in whole]
+    named = {visible(name): pair for name, pair in segments.items()}
+    whole = {name: pair for name, pair in named.items() if pair[0].n and pair[1].n}
+    left_out = [name for name in named if name not in whole]
     if not whole:
         return ExperimentCheck(
-            name="simpsons-paradox", outcome="pass", message=f"{column}: no segment has both arms"
+            name="simpsons-paradox", outcome="pass", message=f"{visible(column)}: no segment has both arms"
         )
     if shares:
         counts: list[stratified.Segment] = [
@@ -100,18 +140,20 @@ def paradox(
         ]
         found = simpson.examine(counts, alpha)
         rows = [
-            f"{name}: control {c[0]:,} of {c[1]:,}, treatment {t[0]:,} of {t[1]:,}, {100 * difference(c, t):+.2f} points"
+            f"{visible(name)}: control {c[0]:,} of {c[1]:,}, treatment {t[0]:,} of {t[1]:,}, {100 * difference(c, t):+.2f} points"
             for name, (c, t) in zip(whole, counts, strict=True)
         ]
     else:
         found = simpson.examine_means(list(whole.values()), alpha)
         rows = [
-            f"{name}: control {number(c.mean)} (n = {c.n:,}), treatment {number(t.mean)} (n = {t.n:,}), {t.mean - c.mean:+.4g}"
+            f"{visible(name)}: control {number(c.mean)} (n = {c.n:,}), treatment {number(t.mean)} (n = {t.n:,}), {t.mean - c.mean:+.4g}"
             for name, (c, t) in whole.items()
         ]
-    message = f"by {column}: whole {found.aggregate:+.4g}, within segments {found.within or 0.0:+.4g}"
+    message = (
+        f"by {visible(column)}: whole {found.aggregate:+.4g}, within segments {found.within or 0.0:+.4g}"
+    )
     if left_out:
-        message += f"; in one arm only, and left out: {', '.join(left_out[:10])}"
+        message += f"; in one arm only, and left out: {', '.join(map(visible, left_out[:10]))}"
     if found.heterogeneity is not None and found.heterogeneity < 0.01:
         message += f"; the segments differ in their effect (advisory, {p_text(found.heterogeneity)})"
     if found.reversed:

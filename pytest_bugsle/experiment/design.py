@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, isfinite
 from typing import Literal
 
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.stats import sizes
+from pytest_bugsle.stats.moments import LARGEST
 
 Role = Literal["decision", "guardrail", "exploratory"]
 Look = Literal["final"] | tuple[int, int] | None
+
+_POSITIVE = ("mde", "mde_difference", "equivalence", "equivalence_difference", "deviation", "days")
+_FINITE = ("min_lift", "min_difference", "baseline", *_POSITIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +22,8 @@ class Design:
     """A metric, the least effect that ships, and the risks that are taken.
 
     `min_lift` and `mde` are relative to control, `min_difference` and `mde_difference` absolute; an effect counts
-    as an improvement in `direction`. `ratio` is treatment units per control unit. `baseline` (and for means
+    as an improvement in `direction`. `equivalence` (relative) or `equivalence_difference` asks instead whether the arms
+    are the same to within that margin, by two one-sided tests at alpha each. `ratio` is treatment units per control unit. `baseline` (and for means
     `deviation`) is what the control was expected to be: without it the data say so. `look` is `"final"` for the only
     look, `(2, 5)` for the second of five; None leaves it to the ledger. UsageError for what contradicts itself.
     """
@@ -28,6 +33,8 @@ class Design:
     min_difference: float | None = None
     mde: float | None = None
     mde_difference: float | None = None
+    equivalence: float | None = None
+    equivalence_difference: float | None = None
     alpha: float = 0.05
     power: float = 0.80
     sides: Literal[1, 2] = 2
@@ -41,26 +48,39 @@ class Design:
     role: Role = "decision"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.metric, str) or not self.metric.strip():
+            _refuse(f"metric is {self.metric!r}, and must be a name", 'metric="conversion"')
         for name in ("alpha", "power"):
             value = getattr(self, name)
-            if not (_is_number(value) and 0 < value < 1):
-                _refuse(f"{name} is {value!r}, and must lie between 0 and 1", f"{name}=0.05")
-        for name in ("min_lift", "min_difference", "mde", "mde_difference", "baseline", "deviation", "days"):
+            most = 0.5 if name == "alpha" else 1
+            if not (_is_number(value) and 0 < value < most):
+                _refuse(
+                    f"{name} is {value!r}, and must lie between 0 and {most:g}",
+                    f"{name}={getattr(Design, name, 0.05)}",
+                )
+        for name in _FINITE:
             value = getattr(self, name)
-            if value is not None and not (_is_number(value) and isfinite(value)):
+            if value is not None and not (_is_number(value) and isfinite(value) and abs(value) <= LARGEST):
                 _refuse(f"{name} is {value!r}, and must be a finite number", f"{name}=0.1")
-        for name in ("mde", "mde_difference", "deviation", "days"):
+        for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 _refuse(
                     f"{name} is {value}, and must be over 0", "for a metric that is to fall: direction='down'"
                 )
-        for one, other in (("min_lift", "min_difference"), ("mde", "mde_difference")):
+        pairs = (
+            ("min_lift", "min_difference"),
+            ("mde", "mde_difference"),
+            ("equivalence", "equivalence_difference"),
+        )
+        for one, other in pairs:
             if getattr(self, one) is not None and getattr(self, other) is not None:
                 _refuse(
                     f"{one} and {other} are both given",
                     f"keep one: {one} is relative to control, {other} is absolute",
                 )
+        if self.margin is not None:
+            self._check_equivalence()
         if self.sides not in (1, 2):
             _refuse(f"sides is {self.sides!r}, and must be 1 or 2", "sides=2")
         if self.direction not in ("up", "down"):
@@ -80,6 +100,38 @@ class Design:
                 "no size can show that an effect at the margin is over it: raise mde, or lower the margin",
             )
 
+    def _check_equivalence(self) -> None:
+        """Refuse what asks for more than being the same; each of the two tests has one side."""
+        for name in ("min_lift", "min_difference", "mde", "mde_difference"):
+            if getattr(self, name) is not None:
+                _refuse(
+                    f"equivalence and {name} are both given",
+                    "keep one: equivalence asks whether the arms are the same to within a margin, and its planned size "
+                    "follows from the margin",
+                )
+        object.__setattr__(self, "sides", 1)
+
+    @property
+    def is_repeated(self) -> bool:
+        """Say whether there may be more looks than this one."""
+        return self.look not in ("final", (1, 1))
+
+    @property
+    def margin(self) -> float | None:
+        """The margin of equivalence, in the unit that `is_relative` says; None where none is asked for."""
+        return self.equivalence if self.equivalence is not None else self.equivalence_difference
+
+    def both_ways(self) -> tuple[Design, Design]:
+        """Return the two designs of non-inferiority, up and down, that together are equivalence."""
+        made = replace(
+            self,
+            equivalence=None,
+            equivalence_difference=None,
+            min_lift=None if self.equivalence is None else -self.equivalence,
+            min_difference=None if self.equivalence_difference is None else -self.equivalence_difference,
+        )
+        return replace(made, direction="up"), replace(made, direction="down")
+
     @property
     def sign(self) -> int:
         """1 where more is better, -1 where less is."""
@@ -88,7 +140,7 @@ class Design:
     @property
     def is_relative(self) -> bool:
         """Say whether the least effect is a lift: one of 0 is the same either way, and needs no ratio."""
-        return bool(self.min_lift)
+        return bool(self.min_lift) or self.equivalence is not None
 
     @property
     def least(self) -> float:
@@ -128,8 +180,22 @@ def shares_needed(design: Design, baseline: float) -> tuple[float, float] | None
 
     That is where no effect is planned, and where the planned effect leads out of 0 to 1 or is none.
     """
+    if design.margin is not None:
+        wide = design.margin * baseline if design.is_relative else design.margin
+        if not (0 < baseline < 1 and 0 < wide < 1):
+            return None
+        equal = sizes.shares_size(
+            baseline,
+            baseline,
+            alpha=design.alpha,
+            power=_either(design.power),
+            margin=-wide,
+            ratio=design.ratio,
+            sides=1,
+        )
+        return equal, equal * design.ratio
     off = design.planned_difference(baseline)
-    if off is None or not 0 <= baseline + off <= 1:
+    if off is None or not 0 <= baseline <= 1 or not 0 <= baseline + off <= 1:
         return None
     margin = design.margin_difference(baseline)
     if (off - margin) * design.sign <= 0 or not -1 < margin < 1:
@@ -143,13 +209,31 @@ def shares_needed(design: Design, baseline: float) -> tuple[float, float] | None
         ratio=design.ratio,
         sides=design.sides,
     )
-    return control, control * design.ratio
+    return (
+        (control, control * design.ratio) if control > 0 else None
+    )  # of a share next to 0 rounding leaves none
+
+
+def _either(power: float) -> float:
+    """Return the power of each of two one-sided tests that both have this one, where the arms are the same.
+
+    Source: S.-C. Chow, J. Shao and H. Wang, "Sample size calculations in clinical research", 2008, section 3.2.3.
+    """
+    return (1 + power) / 2
 
 
 def means_needed(
     design: Design, baseline: float, deviations: tuple[float, float]
 ) -> tuple[float, float] | None:
     """Return the planned units of control and treatment for a mean; None where the plan names no size."""
+    if design.margin is not None:
+        wide = design.margin * abs(baseline) if design.is_relative else design.margin
+        if not (wide and any(deviations)):
+            return None
+        equal = sizes.means_size(
+            wide, *deviations, alpha=design.alpha, power=_either(design.power), ratio=design.ratio, sides=1
+        )
+        return equal, equal * design.ratio
     off = design.planned_difference(baseline)
     if off is None or not any(deviations):
         return None

@@ -11,6 +11,8 @@ from pytest_bugsle.stats import means
 from pytest_bugsle.stats.moments import Moments
 from pytest_bugsle.stats.proportions import normal_quantile
 
+SAME = "all values of both arms are the same: that they never differ is more than they can show"
+
 
 class ConstantArms(ValueError):
     """Both arms are constant, at different values: no chance is in them, so no test can be of them."""
@@ -41,11 +43,11 @@ def evidence_of(
     if found.error > 0 and 0 in (control.variance, treatment.variance):
         said.append("one arm is constant")
 
-    def interval(alpha: float) -> Interval:
-        return found.interval(alpha) if found.error > 0 else (0.0, 0.0)
+    def interval(alpha: float) -> Interval | None:
+        return found.interval(alpha) if found.error > 0 else None
 
     def lift_interval(alpha: float) -> Interval | None:
-        if control.mean == 0:
+        if control.mean == 0 or found.error == 0:
             return None
         return means.fieller(control.mean, treatment.mean, variance, means.quantile(found.df, 1 - alpha / 2))
 
@@ -53,13 +55,16 @@ def evidence_of(
         sign, least = design.sign, design.least
         if not design.is_relative:
             if found.error == 0:
-                return 1.0
+                return None
             return found.p_above(least) if sign > 0 else found.p_below(-least)
         # The lift is over the least where t - (1 + least)·c is over 0: the contrast that Fieller's interval inverts.
         factor = 1 + sign * least * (1 if control.mean > 0 else -1)
         error = sqrt(max(0.0, variance[0] + variance[1] * factor + variance[2] * factor * factor))
-        if lift_interval(0.05) is None or error == 0:
+        # No look has a higher level: what passes by the interval has a p-value.
+        if lift_interval(2 * design.alpha / design.sides) is None:
             return None
+        if error == 0:
+            return 0.0 if sign * (treatment.mean - factor * control.mean) > 0 else 1.0
         return means.Difference(sign * (treatment.mean - factor * control.mean), error, found.df).p_above()
 
     def needed(design: Design) -> tuple[float, float] | None:
@@ -88,4 +93,5 @@ def evidence_of(
         needed=needed,
         detectable=detectable,
         notes=tuple(said),
+        without=SAME,
     )

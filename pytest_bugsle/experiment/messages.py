@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from pytest_bugsle.experiment.picture import interval_picture
 from pytest_bugsle.report.escape import for_terminal
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_bugsle.experiment.evidence import Evidence
     from pytest_bugsle.results import ExperimentLook, ExperimentResult
 
-Kind = Literal["share", "mean", "ratio"]
+Kind = Literal["share", "mean", "ratio", "quantile", "shift"]
 
 
 def p_text(p_value: float) -> str:
@@ -28,7 +29,7 @@ def number(value: float) -> str:
     """Write a value with four significant digits, and whole thousands apart."""
     if value == 0:
         return "0"
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    return f"{value:,.0f}" if 10_000 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def signed(value: float, digits: str) -> str:
@@ -67,37 +68,56 @@ def with_message(result: ExperimentResult, design: Design, evidence: Evidence | 
 
 
 def _withheld(result: ExperimentResult) -> list[str]:
-    lines = [f"INVALID {result.metric}: the effect is withheld, the data cannot be trusted"]
-    for check in result.checks:
-        if check.outcome != "pass":
-            lines.append(f"  {check.rule + ' ' if check.rule else ''}{check.name}: {check.message}")
+    changed = all(check.rule == "BUG309" for check in result.checks)
+    because = "the design has changed since the data were seen" if changed else "the data cannot be trusted"
+    lines = [f"INVALID {result.metric}: the effect is withheld, {because}"]
+    lines += _fired(result)
     if result.n:
         lines.append("  units: " + ", ".join(f"{arm} {n:,}" for arm, n in result.n.items()))
     lines.append(
-        "  next: mend the data or the assignment, then judge again; no effect from them means anything"
+        "  next: give the design back as it was locked, or begin a new experiment under a new name"
+        if changed
+        else "  next: mend the data or the assignment, then judge again; no effect from them means anything"
     )
     return lines
 
 
-def _arm(name: str, value: float, kind: Kind, n: int, successes: int | None) -> str:
-    of = f"{successes:,} of {n:,}" if successes is not None else f"n = {n:,}"
-    return f"{name} {_value(value, kind)} ({of})"
+def _fired(result: ExperimentResult) -> list[str]:
+    """Return the lines of the checks that fired; the table of one is several."""
+    lines = []
+    for check in result.checks:
+        if check.outcome != "pass":
+            lines += f"  {check.rule + ' ' if check.rule else ''}{check.name}: {check.message}".split("\n")
+    return lines
+
+
+def _arm(name: str, evidence: Evidence, place: int) -> str:
+    n, value = evidence.n[place], (evidence.control, evidence.treatment)[place]
+    of = f"n = {n:,}" if evidence.counts is None else f"{evidence.counts[place]:,} of {n:,}"
+    label = f"{evidence.label} " if evidence.label else ""
+    return f"{name} {label}{_value(value, evidence.kind)} ({of})"
+
+
+def within(design: Design, kind: Kind) -> str:
+    """Name the margins of equivalence."""
+    margin = design.margin or 0.0
+    low, high = (effect_text(end, kind, relative=design.is_relative) for end in (-margin, margin))
+    return f"within {low} and {high}"
 
 
 def _lines(result: ExperimentResult, design: Design, evidence: Evidence) -> list[str]:
     kind, look = evidence.kind, result.look
     assert look is not None and result.relative is not None
     arms = list(result.n)
-    counts = evidence.counts or (None, None)
     role = " (guardrail)" if result.role == "guardrail" else ""
     lines = [
         f"{result.outcome.upper()} {result.metric}{role}: {result.why}",
-        "  "
-        + _arm(arms[1], evidence.treatment, kind, evidence.n[1], counts[1])
-        + " against "
-        + _arm(arms[0], evidence.control, kind, evidence.n[0], counts[0]),
+        f"  {_arm(arms[1], evidence, 1)} against {_arm(arms[0], evidence, 0)}",
         _difference(result, design, evidence),
     ]
+    drawn = interval_picture(result)
+    if drawn:
+        lines.append(f"  {drawn}")
     if result.relative.effect is not None:
         bounds = result.relative.interval
         text = f", interval {_span(bounds, kind, relative=True)}" if bounds else ", without bounds"
@@ -106,21 +126,19 @@ def _lines(result: ExperimentResult, design: Design, evidence: Evidence) -> list
     lines.extend(f"  {line}" for line in _plan(result, design, evidence))
     lines.append(f"  look: {look.why}")
     lines.extend(f"  note: {note}" for note in result.notes)
-    lines.extend(
-        f"  {check.rule + ' ' if check.rule else ''}{check.name}: {check.message}"
-        for check in result.checks
-        if check.outcome != "pass"
-    )
+    lines += _fired(result)
     lines.append(f"  next: {_next(result, design)}")
     return lines
 
 
 def _difference(result: ExperimentResult, design: Design, evidence: Evidence) -> str:
-    assert result.look is not None and result.interval is not None and result.p_value is not None
+    assert result.look is not None and result.p_value is not None
     effect = effect_text(evidence.effect, evidence.kind, relative=False)
-    interval = (
-        f"{_interval_name(result.look, design)} {_span(result.interval, evidence.kind, relative=False)}"
-    )
+    interval = _interval_name(result.look, design)
+    if result.interval is None:
+        interval = f"no {interval}"
+    else:
+        interval += f" {_span(result.interval, evidence.kind, relative=False)}"
     p_value = "always-valid " * (result.look.method == "always-valid") + p_text(result.p_value)
     return f"  difference {effect}, {interval} ({evidence.method}); {p_value} ({evidence.test})"
 
@@ -141,24 +159,29 @@ def _span(interval: Sequence[float], kind: Kind, *, relative: bool) -> str:
 
 
 def _wanted(design: Design, kind: Kind) -> str:
-    least = effect_text(design.least, kind, relative=design.is_relative)
-    how = "more" if design.direction == "up" else "less"
+    if design.margin is not None:
+        return f"ships where the effect lies {within(design, kind)} (alpha {design.alpha:g}, two one-sided tests)"
     level = f"alpha {design.alpha:g}" + (", one-sided" if design.sides == 1 else "")
-    better = "" if design.direction == "up" else ", as improvement"
-    return (
-        f"ships where the effect is {how} than control by over {least}{better} ({level})"
-        if (design.least or design.direction == "down")
-        else f"ships where the effect is over 0 ({level})"
-    )
+    more, less = ("more", "less") if design.direction == "up" else ("less", "more")
+    size = effect_text(abs(design.least), kind, relative=design.is_relative).removeprefix("+")
+    if design.least < 0:
+        return f"ships where treatment has not {less} than control by {size} or more ({level})"
+    if design.least > 0:
+        return f"ships where treatment has {more} than control by over {size} ({level})"
+    return f"ships where the effect is {'over' if design.direction == 'up' else 'below'} 0 ({level})"
 
 
 def _plan(result: ExperimentResult, design: Design, evidence: Evidence) -> list[str]:
     lines = []
     planned = design.mde if design.mde is not None else design.mde_difference
-    if planned is not None:
-        effect = effect_text(design.sign * planned, evidence.kind, relative=design.mde is not None)
+    if planned is not None or design.margin is not None:
+        effect = (
+            f"no effect, {within(design, evidence.kind)},"
+            if planned is None
+            else effect_text(design.sign * planned, evidence.kind, relative=design.mde is not None)
+        )
         if not result.n_needed_by_arm:
-            return [f"planned: {effect}, for which no size can be named from this control"]
+            return [f"planned: {effect.removesuffix(',')}, for which no size can be named from this control"]
         sizes = list(result.n_needed_by_arm.values())
         many = (
             f"{sizes[0]:,} per arm"
@@ -170,7 +193,7 @@ def _plan(result: ExperimentResult, design: Design, evidence: Evidence) -> list[
             f"planned: {effect} from {_value(start, evidence.kind)} at power {design.power:g} needs {many}; "
             f"there are {result.n[next(iter(result.n))]:,} and {list(result.n.values())[1]:,}"
         )
-    if result.outcome == "undecided":
+    if result.outcome == "undecided" and design.margin is None:
         least = evidence.detectable(design)
         if least is not None:
             off = design.margin_difference(evidence.control)
@@ -178,7 +201,7 @@ def _plan(result: ExperimentResult, design: Design, evidence: Evidence) -> list[
             lift = (design.sign * least + off) / abs(evidence.control) if evidence.control else None
             relative = "" if lift is None else f" ({effect_text(lift, evidence.kind, relative=True)})"
             lines.append(
-                f"so few units show an effect of {shown}{relative} or more with power {design.power:g}"
+                f"so few units show a true effect of {shown}{relative} or better with power {design.power:g}"
             )
     return lines
 
@@ -195,7 +218,9 @@ def _next(result: ExperimentResult, design: Design) -> str:
         more = " and ".join(f"{many:,} more in {arm}" for arm, many in missing.items())
         days = "" if result.days_needed is None else f", about {_days(result.days_needed)} at the rate so far"
         return f"let it run: {more}{days}; do not ship it on this"
-    if design.mde is None and design.mde_difference is None:
+    planned = (design.mde, design.mde_difference, design.margin)
+    # A guardrail of a table has no planned effect: it takes none.
+    if all(value is None for value in planned) and result.role != "guardrail":
         return "say with mde= which effect the test was planned to show, to be told how many units that needs"
     return "let it run; do not ship it on this"
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pytest_bugsle.report.escape import for_terminal
 from pytest_bugsle.results import ExperimentResult
 from pytest_bugsle.stats import multiplicity
 
@@ -42,10 +43,13 @@ def _with_family(result: ExperimentResult, p_value: float, size: int) -> Experim
         f"passes alone (p {result.decision_p_value:.3g}) and not among the {size} decisions of this session: "
         f"Holm makes it {p_value:.3g}, over alpha {result.alpha:g}"
     )
+    shown = for_terminal(f"UNDECIDED {result.metric}: {why}")
+    analysis = [line for line in result.message.split("\n")[1:] if not line.startswith("  next: ")]
+    following = "  next: judge fewer metrics as decisions (role='exploratory' for the others), or let it run"
     return msgspec.structs.replace(
         result,
         adjusted_p_value=p_value,
         outcome="undecided",
         why=why,
-        message=f"UNDECIDED {result.metric}: {why}",
+        message="\n".join([shown, *analysis, following]),
     )

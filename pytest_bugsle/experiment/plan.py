@@ -18,13 +18,14 @@ def judge_plan(
 
     `n` is a number for each arm, or (control, treatment); without it `per_day` units of both arms in `design.days`.
     """
-    if design.baseline is None or (design.mde is None and design.mde_difference is None):
+    planned = design.mde if design.mde is not None else design.mde_difference
+    if design.baseline is None or (planned is None and design.margin is None):
         raise UsageError(
             "a plan needs a baseline and an effect to be shown.",
             why="how many units are enough depends on both",
             hint="ab_gate.design(baseline=0.10, mde=0.05, n=60_000), for means also deviation=",
         )
-    kind = "share" if design.deviation is None else "mean"
+    kind: messages.Kind = "share" if design.deviation is None else "mean"
     if design.deviation is None:
         if not 0 < design.baseline < 1:
             raise UsageError(
@@ -43,9 +44,11 @@ def judge_plan(
     units = whole(needed[0]), whole(needed[1])
     there = _units(design, n, per_day)
     enough = all(have >= want for have, want in zip(there, units, strict=True))
-    planned = design.mde if design.mde is not None else design.mde_difference
-    assert planned is not None
-    effect = messages.effect_text(design.sign * planned, kind, relative=design.mde is not None)  # type: ignore[arg-type]
+    effect = (
+        messages.within(design, kind)
+        if planned is None
+        else messages.effect_text(design.sign * planned, kind, relative=design.mde is not None)
+    )
     many = (
         f"{units[0]:,} per arm"
         if units[0] == units[1]
@@ -112,9 +115,18 @@ def _units(design: Design, n: Any, per_day: float | None) -> tuple[int, int]:
 def _power(design: Design, n: tuple[int, int]) -> float:
     """Return the power that these units give the plan."""
     assert design.baseline is not None
+    if design.margin is not None:
+        # Both one-sided tests must reject where nothing differs: 1 less what each of them misses.
+        alone = design.both_ways()[0]
+        return max(0.0, 2 * _power_of(alone, 0.0, alone.margin_difference(design.baseline), n) - 1)
     off = design.planned_difference(design.baseline)
     assert off is not None
-    margin, ratio = design.margin_difference(design.baseline), n[1] / n[0]
+    return _power_of(design, off, design.margin_difference(design.baseline), n)
+
+
+def _power_of(design: Design, off: float, margin: float, n: tuple[int, int]) -> float:
+    assert design.baseline is not None
+    ratio = n[1] / n[0]
     if design.deviation is None:
         return sizes.shares_power(
             design.baseline,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Generator, Sequence
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,8 +14,12 @@ import pytest
 
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.report.escape import for_terminal
+from pytest_bugsle.settling import settling
 
 if TYPE_CHECKING:
+    from pytest_bugsle.experiment.ledger import Ledger, Owner
+    from pytest_bugsle.experiment.looks import Memory
+    from pytest_bugsle.experiment.registration import Registered
     from pytest_bugsle.results import ExperimentResult
 
 ATTRIBUTE = "bugsle_experiments"
@@ -27,8 +34,13 @@ class AbGate:
     The keyword arguments are those of pytest_bugsle.experiment.design.Design; each call returns its result.
     """
 
-    def __init__(self, test: str) -> None:
-        self._test = test
+    def __init__(
+        self, owner: Owner, ledger: Ledger, registered: Registered | None = None, aa: int = 0
+    ) -> None:
+        self._owner = owner
+        self._ledger = ledger
+        self._registered = registered
+        self._aa = aa
         self.results: list[ExperimentResult] = []
 
     def proportions(self, control: Any, treatment: Any, **design: Any) -> ExperimentResult:
@@ -43,43 +55,86 @@ class AbGate:
         from pytest_bugsle.experiment.judging import judge_means
 
         __tracebackhide__ = True
-        return self._kept(judge_means, control, treatment, **design)
+        return self._kept(judge_means, control, treatment, **{"aa": self._aa, **design})
+
+    def quantile(self, control: Any, treatment: Any, **design: Any) -> ExperimentResult:
+        """Judge the difference of a quantile, from values; `q=0.5` is the median."""
+        from pytest_bugsle.experiment.judging import judge_quantile
+
+        __tracebackhide__ = True
+        return self._kept(judge_quantile, control, treatment, **design)
 
     def ratio(self, control: Any, treatment: Any, **design: Any) -> ExperimentResult:
         """Judge two ratios of sums, each (numerators, denominators) by unit of randomisation."""
         from pytest_bugsle.experiment.judging import judge_ratio
 
         __tracebackhide__ = True
-        return self._kept(judge_ratio, control, treatment, **design)
+        return self._kept(judge_ratio, control, treatment, **{"aa": self._aa, **design})
 
     def table(self, table: Any, **design: Any) -> list[ExperimentResult]:
         """Judge the metric of a table and its guardrails, after the checks that say whether to trust it."""
         from pytest_bugsle.experiment.tables import judge_table
 
         __tracebackhide__ = True
-        try:
-            made = judge_table(table, test=self._test, **design)
-        except UsageError as error:
-            raise error.with_traceback(None) from None
-        self.results += made
-        return made
+        return self._judged(
+            judge_table,
+            lambda past, given: judge_table(table, past=past, **{"aa": self._aa, **given}),
+            design,
+            table=True,
+        )
 
     def design(self, **design: Any) -> ExperimentResult:
         """Judge a plan before its data: undecided where its units do not give it the power."""
         from pytest_bugsle.experiment.judging import judge_design
 
         __tracebackhide__ = True
-        return self._kept(judge_design, **design)
+        return self._judged(judge_design, lambda _, given: [judge_design(**given)], design)[0]
 
     def _kept(self, judge: Callable[..., ExperimentResult], *data: Any, **design: Any) -> ExperimentResult:
         __tracebackhide__ = True
+        return self._judged(judge, lambda past, given: [judge(*data, past=past, **given)], design)[0]
+
+    def _judged(
+        self,
+        named: Callable[..., Any],
+        judge: Callable[[Memory, dict[str, Any]], list[ExperimentResult]],
+        design: dict[str, Any],
+        *,
+        table: bool = False,
+    ) -> list[ExperimentResult]:
+        """Judge by what is registered and remembered; what is wrong stands in the user's line, not in ours."""
+        from pytest_bugsle.experiment import lock
+        from pytest_bugsle.experiment.arguments import check_names, check_shapes
+        from pytest_bugsle.experiment.registration import design_of
+
+        __tracebackhide__ = True
         try:
-            result = judge(*data, test=self._test, **design)
+            check_names(named, design)
+            if table:
+                check_shapes(design)
+            given = design if self._registered is None else self._registered.applied(design, table=table)
+            made = design_of(given)
+            results = self._ledger.judged(
+                self._owner,
+                lambda past: judge(past, {**given, "test": self._owner.test}),
+                made,
+                lock.fields_of(made, given if table else {**given, "split": None, "guardrails": None}),
+            )
         except UsageError as error:
-            # What is wrong stands in the user's line, not in ours.
             raise error.with_traceback(None) from None
-        self.results.append(result)
-        return result
+        self.results += results
+        return results
+
+    def finish(self) -> None:
+        """Judge nothing more: each call was judged at once."""
+
+    def carried(self) -> list[object]:
+        """Return the results as texts of ASCII: what carries reports between processes knows no lone surrogates."""
+        return [json.dumps(msgspec.to_builtins(result)) for result in self.results]
+
+    def properties(self) -> list[tuple[str, str]]:
+        """Return a property for each result."""
+        return [("bugsle_ab", result.message.partition("\n")[0]) for result in self.results]
 
     def failure(self) -> str:
         """Return what fails the test, with all that was judged; empty where all passed."""
@@ -105,7 +160,7 @@ def need_scipy() -> None:
         )
 
 
-_KEY = pytest.StashKey[AbGate]()
+_LEDGER = pytest.StashKey["Ledger"]()
 
 
 def gate_of(request: pytest.FixtureRequest) -> AbGate:
@@ -114,44 +169,60 @@ def gate_of(request: pytest.FixtureRequest) -> AbGate:
         need_scipy()
     except UsageError as error:
         pytest.fail(str(error), pytrace=False)
-    manager = request.config.pluginmanager
-    if not manager.has_plugin(_PLUGIN):
-        manager.register(_Settling(), _PLUGIN)
-    gate = request.node.stash[_KEY] = AbGate(request.node.nodeid)
+    try:
+        owner, registered = _owner_of(request.node)
+        ledger = ledger_of(request.config)
+    except UsageError as error:
+        pytest.fail(str(error), pytrace=False)
+    gate = AbGate(owner, ledger, registered, request.config.getoption("bugsle_aa"))
+    settling(request.config, _PLUGIN, "A/B gate", ATTRIBUTE).settle(request.node, gate)
     return gate
 
 
-class _Settling:
-    """Fails a test by what its gate says, once the test itself is through."""
+def _owner_of(item: pytest.Item) -> tuple[Owner, Registered | None]:
+    """Return whose looks a test's are: its experiment's by the marker, else its own."""
+    from pytest_bugsle.experiment.ledger import Owner
+    from pytest_bugsle.experiment.registration import of_marker
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Fail the test where it passed and its gate does not; else add what the gate says."""
-        gate = item.stash.get(_KEY, None)
-        try:
-            outcome = yield
-        except BaseException:
-            if gate is not None and gate.failure():
-                item.add_report_section("call", "A/B gate", gate.failure())
-            raise
-        if gate is not None and gate.failure():
-            pytest.fail(gate.failure(), pytrace=False)
-        return outcome
+    mark = item.get_closest_marker("experiment")
+    if mark is None:
+        return Owner(item.nodeid, test=item.nodeid), None
+    registered = of_marker(mark.args, mark.kwargs)
+    parameters = getattr(item, "callspec", None)
+    suffix = f" ({parameters.id})" if parameters is not None else ""
+    return Owner(registered.name, test=item.nodeid, suffix=suffix, is_named=True), registered
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Hand the results on with the test's report."""
-        report = yield
-        gate = item.stash.get(_KEY, None)
-        if gate is not None and report.when == "call":
-            setattr(report, ATTRIBUTE, msgspec.to_builtins(gate.results))
-        return report
+
+def ledger_of(config: pytest.Config) -> Ledger:
+    """Return the ledger of a session, made at its first gate; UsageError where the settings are wrong."""
+    if _LEDGER not in config.stash:
+        from pytest_bugsle import settings
+        from pytest_bugsle.experiment.ledger import Ledger
+
+        top = settings.repository_top(config.rootpath)
+        table, origin = settings.find_settings(config.rootpath, top)
+        chosen = settings.make_settings(
+            table, origin=origin, environ=os.environ, options={"store": config.getoption("bugsle_store")}
+        )
+        session = getattr(config, "workerinput", {}).get("testrunuid") or os.urandom(16).hex()
+        ledger = config.stash[_LEDGER] = Ledger(
+            top,
+            store=chosen.store,
+            ci=settings.is_ci(os.environ),
+            session=session,
+            outer=Path(os.environ.get("BUGSLE_OUTER") or top) if os.environ.get("BUGSLE_INNER") else None,
+        )
+        config.add_cleanup(ledger.close)
+    return config.stash[_LEDGER]
+
+
+def settle(config: pytest.Config, lost: Sequence[ExperimentResult]) -> None:
+    """Note in the ledger which passes did not outlive the other decisions of their session."""
+    ledger_of(config).settle(lost)
 
 
 def results_of(carried: Sequence[object]) -> list[ExperimentResult]:
     """Return the results that a report carried."""
     from pytest_bugsle.results import ExperimentResult
 
-    return msgspec.convert(list(carried), list[ExperimentResult])
+    return [msgspec.convert(json.loads(str(each)), ExperimentResult) for each in carried]

@@ -71,6 +71,7 @@ def inner_environment(
     env["PYTHONDONTWRITEBYTECODE"] = "1"
     env["PYTHONHASHSEED"] = "0"
     env["BUGSLE_INNER"] = "1"
+    env["BUGSLE_OUTER"] = str(user_top)
     env["GIT_CEILING_DIRECTORIES"] = str(tree.parent)
     env[TEMPORARY] = temporary
     scripts = os.path.dirname(os.path.abspath(python))

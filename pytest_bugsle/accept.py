@@ -1,0 +1,75 @@
+"""`bugsle accept`: the one command that writes what tests have found into files to be committed.  PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pytest_bugsle.errors import ExitCode, UsageError
+from pytest_bugsle.report.escape import for_terminal
+from pytest_bugsle.settings import find_settings, make_settings, repository_top
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_bugsle.settings import Settings
+
+    Accept = Callable[[Path, Settings, dt.date], list[str]]
+
+#: kind -> (module, function, what it writes); each takes the repository's top, the settings and the day, and
+#: returns a line for each thing that was written, or was not.
+KINDS: Mapping[str, tuple[str, str, str]] = {
+    "looks": (
+        "pytest_bugsle.experiment.accepting",
+        "accept_looks",
+        "looks at A/B tests and their locked designs, in tests/bugsle_looks/",
+    ),
+    "models": (
+        "pytest_bugsle.robustness.cases",
+        "accept_models",
+        "variations that turned a model's answer, in tests/bugsle_cases/",
+    ),
+}
+
+
+@click.command()
+@click.argument("kinds", nargs=-1, metavar="[KIND]...")
+@click.option(
+    "--repo",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="The repository (default: here).",
+)
+def accept(kinds: tuple[str, ...], repo: Path) -> int:
+    """Write what the tests' runs have kept into files to be committed.
+
+    KIND is `looks`, for looks at A/B tests and the designs of named experiments, or `models`, for the variations that
+    turned a model's answer; without one, all kinds.
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UsageError(
+                f"there is nothing of kind {kind!r} to accept.", hint=f"there are: {', '.join(KINDS)}"
+            )
+    start = repo.resolve()
+    if not start.is_dir():
+        raise UsageError(f"there is no folder {str(repo)!r}.", hint="--repo names the repository")
+    top = repository_top(start)
+    table, origin = find_settings(start, top)
+    settings = make_settings(table, origin=origin, environ=os.environ, options={})
+    today = dt.datetime.now(tz=dt.UTC).date()
+    lines: list[str] = []
+    for kind in kinds or KINDS:
+        module, function, _ = KINDS[kind]
+        accept_kind: Accept = getattr(importlib.import_module(module), function)
+        lines += accept_kind(top, settings, today)
+    for line in lines:
+        click.echo(for_terminal(line))
+    click.echo("to be committed: look at them, then git add" if lines else "there is nothing new to accept")
+    return int(ExitCode.PASS)
