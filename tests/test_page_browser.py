@@ -12,7 +12,10 @@ from msgspec.structs import replace
 from report_examples import HOSTILE, fix_result, result
 from repositories import Repo, bugsle, guard
 from result_builder import everywhere
+from test_report_experiments import page_of, shop
 from test_report_html import full
+from test_report_page_models import INVISIBLE, failing, judged
+from test_report_page_models import page_of as models_page
 
 from pytest_bugsle.report.html import render
 from pytest_bugsle.report.page.charts import Point
@@ -55,6 +58,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     long = [fix_result(f"{number:040x}", "fix: " + "long" * 60, "no-test") for number in range(1500)]
     for name, page in {
         "everything": render(full()),
+        "experiments": render(page_of(shop())),
+        "models": render(
+            models_page(
+                [*judged(), failing("ab" * 900, f"a{INVISIBLE}{'ab' * 900}", ([0, 0], "", f"a{INVISIBLE}"))]
+            )
+        ),
         "strangers": render(everywhere("".join(HOSTILE) + "w" * 200)),
         "long": render(replace(result(*long, verdict="fail"), notes=["x"])),
     }.items():
@@ -65,7 +74,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("name", ["prove", "audit", "hotspots", "everything", "strangers", "long"])
+@pytest.mark.parametrize(
+    "name", ["prove", "audit", "hotspots", "everything", "experiments", "models", "strangers", "long"]
+)
 def test_every_page_opens_quietly_and_fits(
     browser: Browser, pages: dict[str, Path], name: str, scheme: str, width: int
 ) -> None:
@@ -188,3 +199,63 @@ def test_text_of_a_chart_is_large_enough_on_a_phone(
         assert seen.console == [] and seen.widths[0] <= 360
         seen.page.locator(".figure summary").click()
         assert "2026-12 1.2 d 0.6 to 2.4 d 12 v1" in " ".join(seen.page.inner_text(".figure table").split())
+
+
+def test_what_an_experiment_shows_is_drawn_and_told(browser: Browser, pages: dict[str, Path]) -> None:
+    """The interval lies over the margin where the gate says pass; text is large enough on a phone; tables unfold."""
+    with browser.opened(pages["experiments"], width=360) as seen:
+        heights = seen.run(
+            "[...document.querySelectorAll('svg.chart text')].map(each => each.getBoundingClientRect().height)"
+        )
+        assert len(heights) > 20 and min(heights) >= 10
+        left, margin = seen.run(
+            """(() => {
+                const chart = document.querySelector('#experiments article svg.chart')
+                return [chart.querySelector('.whisker'), chart.querySelector('.margin')]
+                    .map(each => each.getBoundingClientRect().left)
+            })()"""
+        )
+        assert left > margin
+        seen.run("document.querySelectorAll('details').forEach(each => { each.open = true })")
+        assert "1 of 5" in seen.page.inner_text("#experiments table >> nth=0")
+        assert seen.widths[0] <= 360
+        tree = seen.page.locator("#experiments").aria_snapshot()
+        assert 'img "conversion: effect and interval' in tree and 'heading "pass conversion"' in tree
+
+
+def test_what_a_model_gate_shows_is_drawn_and_told(browser: Browser, pages: dict[str, Path]) -> None:
+    """A rate that fails lies over its limit; text is large enough on a phone; edits are marked by more than colour."""
+    with browser.opened(pages["models"], width=360) as seen:
+        heights = seen.run(
+            "[...document.querySelectorAll('svg.chart text')].map(each => each.getBoundingClientRect().height)"
+        )
+        assert len(heights) > 60 and min(heights) >= 10
+        left, limit = seen.run(
+            """(() => {
+                const chart = document.querySelector('#models article svg.chart')
+                return [chart.querySelector('.whisker'), chart.querySelector('.margin')]
+                    .map(each => each.getBoundingClientRect().left)
+            })()"""
+        )
+        assert left > limit
+        band, point = seen.run(
+            """(() => {
+                const band = document.querySelector('#models svg path.band')
+                return [band, band.parentElement.querySelector('circle')]
+                    .map(each => each.getBoundingClientRect()).map(each => [each.left, each.right])
+            })()"""
+        )
+        assert band[0] - 5 <= point[0] and point[1] <= band[1] + 5
+        taken, put = (
+            seen.run(f"getComputedStyle(document.querySelector('.change {tag}')).textDecorationLine")
+            for tag in ("del", "ins")
+        )
+        assert (taken, put) == ("line-through", "underline")
+        seen.run("document.querySelectorAll('details').forEach(each => { each.open = true })")
+        assert seen.widths[0] <= 360
+        assert "U+200B ZERO WIDTH SPACE" in seen.page.inner_text("#models")
+        tree = seen.page.locator("#models").aria_snapshot()
+        assert 'img "Flip rates of natural variations' in tree and 'img "Reliability diagram' in tree
+        assert "- deletion: great" in tree and "- insertion: GREAT" in tree
+        seen.page.emulate_media(media="print")
+        assert 2 <= len(re.findall(rb"/Type\s*/Page\b", seen.page.pdf())) <= 30

@@ -11,8 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pytest_bugsle.report import words
+from pytest_bugsle.report.characters import names_of
 from pytest_bugsle.report.escape import visible
-from pytest_bugsle.report.page import charts, delivery, view
+from pytest_bugsle.report.page import charts, delivery, experiments, models, reliability, view
 
 if TYPE_CHECKING:
     from pytest_bugsle.results import Result
@@ -71,7 +72,16 @@ def environment() -> Environment:
         auto_reload=False,
         keep_trailing_newline=True,
     )
-    made.globals.update(charts=charts, delivery=delivery, view=view, words=words)
+    made.globals.update(
+        charts=charts,
+        delivery=delivery,
+        experiments=experiments,
+        models=models,
+        names_of=names_of,
+        reliability=reliability,
+        view=view,
+        words=words,
+    )
     made.tests["view_loud"] = view.is_loud
     made.filters.update(coded=_coded, number=charts.number, percent=view.percent, short=words.short)
     return made

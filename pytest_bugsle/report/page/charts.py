@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from markupsafe import Markup
 
@@ -41,12 +41,14 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """One row of a forest: an estimate with its interval."""
+    """One row of a forest: an estimate with its interval, its own margin, and a word on how it was judged."""
 
     label: str
     value: float
     low: float
     high: float
+    margin: float | None = None
+    word: str = ""
 
 
 def number(value: float) -> str:
@@ -90,7 +92,13 @@ def trend(points: Sequence[Point], *, name: str, title: str, unit: str = "") -> 
         Markup(
             '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" text-anchor="end">{}</text>'
         ).format(
-            _LEFT, WIDTH - _RIGHT, _n(y(tick)), _n(y(tick)), _LEFT - 5, _n(y(tick) + 4), number(tick) + unit
+            _LEFT,
+            WIDTH - _RIGHT,
+            coordinate(y(tick)),
+            coordinate(y(tick)),
+            _LEFT - 5,
+            coordinate(y(tick) + 4),
+            number(tick) + unit,
         )
         for tick in scale
     ]
@@ -104,27 +112,29 @@ def trend(points: Sequence[Point], *, name: str, title: str, unit: str = "") -> 
             if point.low is not None and point.high is not None:
                 parts.append(
                     Markup('<rect class="band" x="{}" width="{}" y="{}" height="{}"/>').format(
-                        _n(middle - half * 0.7),
-                        _n(half * 1.4),
-                        _n(y(point.high)),
-                        _n(max(1.0, y(point.low) - y(point.high))),
+                        coordinate(middle - half * 0.7),
+                        coordinate(half * 1.4),
+                        coordinate(y(point.high)),
+                        coordinate(max(1.0, y(point.low) - y(point.high))),
                     )
                 )
             start = "L" if line and line[-1] else "M"
-            line.append(f"{start}{_n(left)} {_n(y(point.value))}H{_n(left + slot)}")
+            line.append(f"{start}{coordinate(left)} {coordinate(y(point.value))}H{coordinate(left + slot)}")
             parts.append(
-                Markup('<circle class="dot" cx="{}" cy="{}" r="2.5"/>').format(_n(middle), _n(y(point.value)))
+                Markup('<circle class="dot" cx="{}" cy="{}" r="2.5"/>').format(
+                    coordinate(middle), coordinate(y(point.value))
+                )
             )
         if point.marks:
             base = _TOP + _PLOT + 5
             parts.append(
                 Markup('<path class="bad" d="M{} {}l-4 7h8z"><title>{}</title></path>').format(
-                    _n(middle), base, _cut(f"{point.label}: {', '.join(point.marks)}")
+                    coordinate(middle), base, cut(f"{point.label}: {', '.join(point.marks)}")
                 )
             )
     parts.append(Markup('<path class="line" d="{}"/>').format("".join(line)))
     parts += _labels(points, slot, height)
-    return _svg(name, title, _described(points, unit), WIDTH, height, parts)
+    return svg(name, title, _described(points, unit), WIDTH, height, parts)
 
 
 def _labels(points: Sequence[Point], slot: float, height: int) -> Iterable[Markup]:
@@ -137,7 +147,7 @@ def _labels(points: Sequence[Point], slot: float, height: int) -> Iterable[Marku
             text = point.label if len(point.label) <= 10 else point.label[:9] + "…"
             at = WIDTH - 2 if anchor == "end" else x
             yield Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(
-                _n(at), height - 12, anchor, _plain(text)
+                coordinate(at), height - 12, anchor, plain(text)
             )
 
 
@@ -152,10 +162,12 @@ def interval_bar(value: float | None, low: float | None, high: float | None, *, 
 
     parts = [Markup('<rect class="track" width="100" height="12"/>')]
     if value is not None:
-        parts.append(Markup('<rect class="bar" width="{}" height="12"/>').format(_n(x(value))))
+        parts.append(Markup('<rect class="bar" width="{}" height="12"/>').format(coordinate(x(value))))
     if low is not None and high is not None:
         parts.append(
-            Markup('<path class="whisker" d="M{0} 6H{1}M{0} 2V10M{1} 2V10"/>').format(_n(x(low)), _n(x(high)))
+            Markup('<path class="whisker" d="M{0} 6H{1}M{0} 2V10M{1} 2V10"/>').format(
+                coordinate(x(low)), coordinate(x(high))
+            )
         )
     return Markup(
         '<svg class="cell" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true">{}</svg>'
@@ -188,63 +200,128 @@ def strip(words: Sequence[str], *, name: str, title: str) -> Markup:
     letters = "".join(words)
     trouble = sum(letter not in ".sx" for letter in letters)
     said = f"{len(letters)} attempts, {trouble} of them not passed, oldest first: {' '.join(words)}"
-    return _svg(name, title, said, WIDTH, y + _TALL + 2, parts, kind="strip")
+    return svg(name, title, said, WIDTH, y + _TALL + 2, parts, kind="strip")
 
 
 def forest(
-    rows: Sequence[Effect], *, name: str, title: str, margin: float | None = None, unit: str = ""
+    rows: Sequence[Effect],
+    *,
+    name: str,
+    title: str,
+    margin: float | None = None,
+    unit: str = "",
+    ships: Literal["", "up", "down", "within"] = "",
 ) -> Markup:
-    """Return effects with their intervals around zero, and the margin that none may cross as a dashed line."""
-    ends = [0.0, *([margin] if margin is not None else [])]
-    ends += [end for row in rows for end in (row.low, row.high) if math.isfinite(end)]
-    scale = ticks(max(ends), min(ends))
+    """Return effects with their intervals around zero; a dashed line is the margin of all rows, or of one.
+
+    `ships` says on which side of the margin an effect ships, or that it does within it on both sides of 0: there the
+    ground is shaded, and named.
+    """
+    margins = [] if margin is None else [-margin, margin] if ships == "within" else [margin]
+    ends = [0.0, *margins]
+    ends += [end for row in rows for end in (row.low, row.high, row.margin) if end is not None]
+    finite = [end for end in ends if math.isfinite(end)]
+    scale = ticks(max(finite), min(finite))
     least, most = scale[0], scale[-1]
-    height = 8 + _ROW * len(rows) + 22
+    top = 20 if ships else 4
+    height = top + 4 + _ROW * len(rows) + 22
+    bottom = height - 20
 
     def x(value: float) -> float:
         return 8 + (WIDTH - 16) * (min(max(value, least), most) - least) / (most - least)
 
-    bottom = height - 20
-    parts = [
-        Markup('<line class="grid" x1="{0}" x2="{0}" y1="4" y2="{1}"/>').format(_n(x(tick)), bottom)
+    parts = []
+    if ships == "within" and margin is not None:
+        parts.append(_ground(x(-margin), x(margin), top, bottom))
+        parts.append(
+            Markup('<text x="8" y="14">equal enough: within ±{}{}</text>').format(number(margin), unit)
+        )
+    elif ships in ("up", "down") and margin is not None:
+        parts.append(_side(x(margin), ships, top, bottom))
+    parts += [
+        Markup('<line class="grid" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
+            coordinate(x(tick)), top, bottom
+        )
         for tick in scale
     ]
-    parts.append(Markup('<line class="axis" x1="{0}" x2="{0}" y1="4" y2="{1}"/>').format(_n(x(0.0)), bottom))
-    if margin is not None:
-        parts.append(
-            Markup('<line class="margin" x1="{0}" x2="{0}" y1="4" y2="{1}"/>').format(_n(x(margin)), bottom)
-        )
+    zero = coordinate(x(0.0))
+    parts.append(Markup('<line class="axis" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(zero, top, bottom))
+    parts += [_margin(x(each), top, bottom) for each in margins]
     for index, row in enumerate(rows):
-        y = 8 + index * _ROW
-        parts.append(
-            Markup(
-                '<text class="over" x="8" y="{0}">{1}</text><path class="whisker" d="M{2} {4}H{3}M{2} {5}V{6}M{3} {5}V{6}"/>'
-                '<rect class="dot" x="{7}" y="{8}" width="7" height="7"/>'
-            ).format(
-                y + 11,
-                _cut(row.label),
-                _n(x(row.low)),
-                _n(x(row.high)),
-                y + 22,
-                y + 17,
-                y + 27,
-                _n(x(row.value) - 3.5),
-                _n(y + 18.5),
-            )
-        )
+        y = top + 4 + index * _ROW
+        if row.margin is not None:
+            parts.append(_margin(x(row.margin), y + 14, y + 31))
+        parts.append(_row(row, y, (x(row.low), x(row.value), x(row.high))))
     for index, tick in enumerate(scale):
         anchor = "start" if index == 0 else "end" if index == len(scale) - 1 else "middle"
         parts.append(
             Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(
-                _n(x(tick)), height - 6, anchor, number(tick) + unit
+                coordinate(x(tick)), height - 6, anchor, number(tick) + unit
             )
         )
-    said = "; ".join(
-        f"{_cut(r.label)} {number(r.value)}{unit} ({number(r.low)} to {number(r.high)})" for r in rows
+    return svg(name, title, _told(rows, margin, unit), WIDTH, height, parts)
+
+
+def _side(x: float, ships: Literal["up", "down"], top: float, bottom: float) -> Markup:
+    """Return the ground of the side on which an effect ships, with its name."""
+    left, right = (x, WIDTH - 8.0) if ships == "up" else (8.0, x)
+    anchor = "start" if ships == "up" else "end"
+    word = "ships from here →" if ships == "up" else "← ships from here"
+    at = x
+    # Where the side is too narrow for its name, this stands on the other one.
+    if right - left < 100:
+        anchor, at = ("end", WIDTH - 8.0) if ships == "up" else ("start", 8.0)
+    return _ground(left, right, top, bottom) + Markup(
+        '<text x="{}" y="14" text-anchor="{}">{}</text>'
+    ).format(coordinate(at), anchor, word)
+
+
+def _ground(left: float, right: float, top: float, bottom: float) -> Markup:
+    return Markup('<rect class="ships" x="{}" width="{}" y="{}" height="{}"/>').format(
+        coordinate(left), coordinate(max(0.0, right - left)), top, bottom - top
     )
+
+
+def _margin(x: float, top: float, bottom: float) -> Markup:
+    return Markup('<line class="margin" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
+        coordinate(x), coordinate(top), coordinate(bottom)
+    )
+
+
+def _row(row: Effect, y: float, at: tuple[float, float, float]) -> Markup:
+    word = plain(row.word)
+    made = Markup(
+        '<text class="over" x="8" y="{0}">{1}</text>'
+        '<path class="whisker" d="M{2} {5}H{4}M{2} {6}V{7}M{4} {6}V{7}"/>'
+        '<rect class="dot" x="{3}" y="{8}" width="7" height="7"/>'
+    ).format(
+        coordinate(y + 11),
+        cut(row.label, _LONGEST - len(word)),
+        coordinate(at[0]),
+        coordinate(at[1] - 3.5),
+        coordinate(at[2]),
+        coordinate(y + 22),
+        coordinate(y + 17),
+        coordinate(y + 27),
+        coordinate(y + 18.5),
+    )
+    if not word:
+        return made
+    return made + Markup('<text class="over word" x="{}" y="{}" text-anchor="end">{}</text>').format(
+        WIDTH - 8, coordinate(y + 11), word
+    )
+
+
+def _told(rows: Sequence[Effect], margin: float | None, unit: str) -> str:
+    said = []
+    for row in rows:
+        text = f"{cut(row.label)} {number(row.value)}{unit} ({number(row.low)} to {number(row.high)})"
+        if row.margin is not None:
+            text += f", margin {number(row.margin)}{unit}"
+        said.append(f"{text}, {row.word}" if row.word else text)
     if margin is not None:
-        said += f"; margin {number(margin)}{unit}"
-    return _svg(name, title, said, WIDTH, height, parts)
+        said.append(f"margin {number(margin)}{unit}")
+    return "; ".join(said)
 
 
 def _described(points: Sequence[Point], unit: str) -> str:
@@ -253,29 +330,32 @@ def _described(points: Sequence[Point], unit: str) -> str:
         return "no period has a value"
     first, last = known[0], known[-1]
     failed = sum(bool(point.marks) for point in points)
-    text = f"{len(points)} periods, from {number(first.value or 0.0)}{unit} in {_cut(first.label)}"
-    text += f" to {number(last.value or 0.0)}{unit} in {_cut(last.label)}"
+    text = f"{len(points)} periods, from {number(first.value or 0.0)}{unit} in {cut(first.label)}"
+    text += f" to {number(last.value or 0.0)}{unit} in {cut(last.label)}"
     return text + (f"; {failed} with deployments that failed" if failed else "")
 
 
-def _svg(
+def svg(
     name: str, title: str, said: str, width: int, height: int, parts: Iterable[Markup], kind: str = "chart"
 ) -> Markup:
+    """Return a drawing with its title and, in words, what it shows; `name` makes its ids unique on a page."""
     return Markup(
         '<svg class="{}" viewBox="0 0 {} {}" role="img" aria-labelledby="{}-title {}-desc">'
         '<title id="{}-title">{}</title><desc id="{}-desc">{}</desc>{}</svg>'
-    ).format(kind, width, height, name, name, name, _plain(title), name, _plain(said), Markup().join(parts))
+    ).format(kind, width, height, name, name, name, plain(title), name, plain(said), Markup().join(parts))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return the text on one line, as XML can hold it."""
     return for_xml(visible(text))
 
 
-def _cut(text: str) -> str:
-    text = _plain(text)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+def cut(text: str, most: int = _LONGEST) -> str:
+    """Return a text on one line, with this many characters at most."""
+    text = plain(text)
+    return text if len(text) <= most else text[: max(0, most - 1)] + "…"
 
 
-def _n(value: float) -> str:
+def coordinate(value: float) -> str:
+    """Return a place in a drawing, to a tenth."""
     return f"{value:.1f}".rstrip("0").rstrip(".")

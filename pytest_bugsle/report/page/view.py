@@ -9,6 +9,8 @@ import msgspec
 
 from pytest_bugsle.report.flaky import varies
 from pytest_bugsle.report.page.delivery import key_figures
+from pytest_bugsle.report.page.experiments import experiments_of
+from pytest_bugsle.report.page.models import gates_of, models_of
 from pytest_bugsle.report.words import (
     DECIDED,
     EXEMPT,
@@ -39,6 +41,7 @@ TONES: Mapping[str, str] = {
     "undecided": "warn",
     "pass": "good",
     "fail": "bad",
+    "invalid": "bad",
     "error": "bad",
     "warning": "warn",
     "info": "mute",
@@ -97,14 +100,15 @@ def reasons(result: Result) -> tuple[list[str], int]:
     """Return why the verdict is what it is, a few lines, and how many more there are."""
     findings = sorted_findings(result)
     errors = [finding.message for finding in findings if finding.level == "error"]
+    warnings = [finding.message for finding in findings if finding.level == "warning"]
     match result.verdict:
         case "fail":
             said = errors
         case "undecided":
             open_ = [fix.why for fix in result.fixes if fix.status == "undecided" and fix.why]
-            said = errors or list(dict.fromkeys(open_)) or list(result.notes)
+            said = errors or list(dict.fromkeys(open_)) or list(result.notes) or warnings
         case _:
-            said = [finding.message for finding in findings if finding.level == "warning"]
+            said = warnings
     return said[:_MOST_REASONS], max(0, len(said) - _MOST_REASONS)
 
 
@@ -144,6 +148,14 @@ def facts(result: Result) -> Iterator[Fact]:
     if tests:
         varying = sum(map(is_loud, tests))
         yield Fact(str(varying), f"of {plural(len(tests), 'test')} vary", "bad" if varying else "good")
+    outcomes = [one.outcome for one in experiments_of(result)]
+    for outcome in ("pass", "fail", "undecided", "invalid"):
+        if number := outcomes.count(outcome):
+            yield Fact(str(number), f"of {plural(len(outcomes), 'metric')} {outcome}", tone(outcome))
+    checks: list[str] = [one.outcome for one in models_of(result) if one.decides]
+    for outcome in ("pass", "fail", "undecided", "invalid"):
+        if number := checks.count(outcome):
+            yield Fact(str(number), f"of {plural(len(checks), 'model check')} {outcome}", tone(outcome))
     for name, value in key_figures(result):
         yield Fact(value, name)
     levels = [finding.level for finding in result.findings]
@@ -162,6 +174,10 @@ def sections(result: Result) -> Iterator[Section]:
     shown = len(ordered(result))
     if shown and not audited:
         yield Section("fixes", "Fixes and their proofs", shown)
+    if metrics := len(experiments_of(result)):
+        yield Section("experiments", "A/B tests: may it ship?", metrics)
+    if gates := len(gates_of(result)):
+        yield Section("models", "Models: may they ship?", gates)
     if leads := sum(len(fix.what_else) for fix in result.fixes):
         yield Section("leads", "What else needs a patch?", leads)
     if isinstance(result.tests, list) and result.tests:
