@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import dora, histories, hooks, suites
+from benchmarks import dora, experiment, histories, hooks, suites
 from benchmarks.measuring import QUIET, ROUNDS, Figure, git, paired, pytest, seconds
 
 
@@ -113,6 +113,7 @@ def figures() -> list[Figure]:
         *suites.MEASURES,
         *dora.MEASURES,
         *hooks.MEASURES,
+        *experiment.MEASURES,
     ):
         with tempfile.TemporaryDirectory(prefix="bugsle-bench-") as name:
             folder = Path(name) / "project"
