@@ -116,7 +116,9 @@ def test_an_interrupted_audit_says_how_to_go_on(place: Place) -> None:
     known = len(kept(place))
     assert (done.code, done.left) == (130, {})
     assert "Traceback" not in done.out
-    assert f"{known} of 4 fixes are judged and kept; the same command goes on from there" in done.out
+    # What the signal caught between keeping it and counting it is not claimed.
+    said = "{} of 4 fixes are judged and kept; the same command goes on from there"
+    assert said.format(known) in done.out or said.format(known - 1) in done.out
     assert _difference(before, place.state()) == {}
     assert_goes_on(place, before, known)
 

@@ -256,7 +256,10 @@ looks = st.builds(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.text(min_size=1, max_size=20), st.lists(looks, max_size=4), st.text(max_size=10), st.floats(0.01, 0.2)
+    st.text(min_size=1, max_size=20),
+    st.lists(looks, max_size=4),
+    st.text(min_size=1, max_size=10).filter(str.strip),
+    st.floats(0.01, 0.2),
 )
 def test_what_is_written_is_read_to_the_last_digit(
     tmp_path: Path, name: str, some: list[PastLook], metric: str, alpha: float
