@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from operator import methodcaller
 
 
 class ExitCode(IntEnum):
@@ -54,3 +55,7 @@ class ProgramError(BugsleError):
     """A program that we called failed (git, the inner pytest, a database)."""
 
     exit_code = ExitCode.PROGRAM
+
+
+HIDDEN = methodcaller("errisinstance", BugsleError)
+"""As `__tracebackhide__` of a module: what is wrong stands in the user's line, and our frames are not shown."""

@@ -204,6 +204,12 @@ def find_settings(start: Path, top: Path) -> tuple[dict[str, Any], Path | None]:
     return {}, None
 
 
+def settings_at(start: Path, top: Path, environ: Mapping[str, str], **options: Any) -> Settings:
+    """Return what holds in a folder; UsageError where it is wrong."""
+    table, origin = find_settings(start, top)
+    return make_settings(table, origin=origin, environ=environ, options=options)
+
+
 def _read(path: Path) -> dict[str, Any]:
     import tomllib
 

@@ -62,7 +62,7 @@ class Settling:
             try:
                 gates.finish()
             except BugsleError as error:
-                pytest.fail(str(error), pytrace=False)
+                raise pytest.fail.Exception(str(error), pytrace=False) from None
             item.user_properties += gates.properties()
             said = gates.failure()
             if said:

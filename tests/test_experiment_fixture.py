@@ -125,6 +125,21 @@ def test_without_scipy_the_fixture_says_what_to_install(pytester: pytest.Pyteste
     made.stdout.fnmatch_lines(['*pip install "pytest-bugsle?experiment?"*'])
 
 
+def test_a_gate_that_was_asked_nothing_fails(pytester: pytest.Pytester) -> None:
+    """A loop over no data is green for no reason; a test that skips, or fails, says why by itself."""
+    made = run(
+        pytester,
+        "import pytest\n"
+        "def test_idle(ab_gate):\n    for counts in []:\n        ab_gate.proportions(**counts)\n"
+        "def test_skips(ab_gate):\n    pytest.skip('no data yet')\n"
+        "def test_fails(ab_gate):\n    assert 0\n",
+    )
+    made.assert_outcomes(failed=2, skipped=1)
+    made.stdout.fnmatch_lines(["ab_gate was asked nothing.", "  next: ab_gate.proportions(*"])
+    assert made.stdout.str().count("\nab_gate was asked nothing.\n") == 1
+    made.stdout.no_fnmatch_line("*During handling*")
+
+
 def test_a_plan_is_judged_without_data(pytester: pytest.Pytester) -> None:
     """It fails where it has no power."""
     made = run(

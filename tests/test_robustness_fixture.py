@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -118,6 +120,50 @@ def test_wrong_use_is_said_in_the_line_of_the_user(pytester: pytest.Pytester) ->
     made.assert_outcomes(failed=2)
     made.stdout.fnmatch_lines(["*there is no perturbation 'typo'.", "*did you mean 'typos'?"])
     made.stdout.fnmatch_lines(["*does not answer to *NoneType None is no answer*"])
+
+
+def test_a_gate_that_was_asked_nothing_fails(pytester: pytest.Pytester) -> None:
+    """With a model or without; what is wrong with a question stands in the user's line."""
+    made = run(
+        pytester,
+        """
+    def test_no_question(robustness):
+        robustness(CONTROL, TEXTS)
+
+    def test_no_model(robustness):
+        pass
+
+    def test_no_such_question(robustness):
+        robustness(CONTROL, TEXTS).invariant("caze")
+    """,
+    )
+    made.assert_outcomes(failed=3)
+    assert made.stdout.str().count("\nnothing is asked of the model.\n") == 2
+    made.stdout.fnmatch_lines(["*UsageError: there is no perturbation 'caze'.", "*did you mean 'case'?"])
+    made.stdout.no_fnmatch_line("*During handling*")
+    made.stdout.no_fnmatch_line("*robustness?gates.py*")
+
+
+def test_the_command_accepts_a_case_for_a_project_below_the_top(pytester: pytest.Pytester) -> None:
+    """It stands at the top of the repository, where the next run looks for it."""
+    top = pytester.path.parent
+    (top / ".git").mkdir()
+    try:
+        run(pytester, WEAK).assert_outcomes(failed=1)
+        made = subprocess.run(
+            [sys.executable, "-m", "pytest_bugsle", "accept", "models"],
+            cwd=pytester.path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        (case,) = sorted((top / COMMITTED).rglob("*.json"))
+        assert made.stdout.splitlines()[0] == case.relative_to(top).as_posix()
+        run(pytester, WEAK).stdout.fnmatch_lines(["FAIL replay: 1 of 1 accepted cases fail again"])
+    finally:
+        (top / ".git").rmdir()
+        for folder in (".bugsle", "tests"):
+            shutil.rmtree(top / folder, ignore_errors=True)
 
 
 def test_a_saved_case_is_replayed_and_accepted_it_is_a_regression(pytester: pytest.Pytester) -> None:

@@ -126,7 +126,13 @@ class AbGate:
         return results
 
     def finish(self) -> None:
-        """Judge nothing more: each call was judged at once."""
+        """Raise UsageError where nothing was judged; what was, was judged at once."""
+        if not self.results:
+            raise UsageError(
+                "ab_gate was asked nothing.",
+                why="a gate that judges nothing is green for no reason",
+                hint="ab_gate.proportions(…), .means(…), .table(…); pytest.skip() where there are no data yet",
+            )
 
     def carried(self) -> list[object]:
         """Return the results as texts of ASCII: what carries reports between processes knows no lone surrogates."""
@@ -167,13 +173,10 @@ def gate_of(request: pytest.FixtureRequest) -> AbGate:
     """Return the gate of one test; from the first on, this session's tests are settled at their end."""
     try:
         need_scipy()
-    except UsageError as error:
-        pytest.fail(str(error), pytrace=False)
-    try:
         owner, registered = _owner_of(request.node)
         ledger = ledger_of(request.config)
     except UsageError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     gate = AbGate(owner, ledger, registered, request.config.getoption("bugsle_aa"))
     settling(request.config, _PLUGIN, "A/B gate", ATTRIBUTE).settle(request.node, gate)
     return gate
@@ -200,9 +203,8 @@ def ledger_of(config: pytest.Config) -> Ledger:
         from pytest_bugsle.experiment.ledger import Ledger
 
         top = settings.repository_top(config.rootpath)
-        table, origin = settings.find_settings(config.rootpath, top)
-        chosen = settings.make_settings(
-            table, origin=origin, environ=os.environ, options={"store": config.getoption("bugsle_store")}
+        chosen = settings.settings_at(
+            config.rootpath, top, os.environ, store=config.getoption("bugsle_store")
         )
         session = getattr(config, "workerinput", {}).get("testrunuid") or os.urandom(16).hex()
         ledger = config.stash[_LEDGER] = Ledger(

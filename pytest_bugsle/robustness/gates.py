@@ -6,7 +6,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pytest_bugsle.errors import UsageError
+from pytest_bugsle.errors import HIDDEN, UsageError
 from pytest_bugsle.results import ModelResult
 from pytest_bugsle.robustness import (
     counterfactuals,
@@ -29,6 +29,8 @@ from pytest_bugsle.robustness.predictions import Predictions
 from pytest_bugsle.robustness.relations import Direction, Same
 from pytest_bugsle.robustness.shrinking import Asking
 from pytest_bugsle.robustness.variations import Valid
+
+__tracebackhide__ = HIDDEN
 
 
 class ModelGate(Inquiry):

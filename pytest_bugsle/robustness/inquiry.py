@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from typing import Any, Self
 
-from pytest_bugsle.errors import UndecidedError, UsageError
+from pytest_bugsle.errors import HIDDEN, UndecidedError, UsageError
 from pytest_bugsle.probes import drive
 from pytest_bugsle.results import ModelResult
 from pytest_bugsle.robustness import repeating, replaying, reporting
@@ -18,6 +18,8 @@ from pytest_bugsle.robustness.models import adapted
 from pytest_bugsle.robustness.predictions import Predictions
 from pytest_bugsle.robustness.shrinking import Asking
 from pytest_bugsle.robustness.variations import once
+
+__tracebackhide__ = HIDDEN
 
 Check = Callable[[], Asking[list[ModelResult]]]
 Judge = Callable[[Predictions], Judgement]
@@ -70,6 +72,11 @@ class Inquiry:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
             self.results()
+
+    @property
+    def is_idle(self) -> bool:
+        """Say whether nothing was asked, and nothing waits to be."""
+        return not self._checks and not self._results
 
     @property
     def judged(self) -> list[ModelResult]:

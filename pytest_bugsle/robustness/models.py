@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_bugsle.errors import UsageError
+from pytest_bugsle.errors import HIDDEN, UsageError
+
+__tracebackhide__ = HIDDEN
 
 BATCH = 256
 """Inputs a call, where a model takes many and nothing else is said."""

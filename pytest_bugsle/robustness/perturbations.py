@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal, TypeAlias, get_args
 
-from pytest_bugsle.errors import UsageError
+from pytest_bugsle.errors import HIDDEN, UsageError
 from pytest_bugsle.robustness.edits import Edit, differences
+
+__tracebackhide__ = HIDDEN
 
 Nature = Literal["natural", "typographic", "adversarial"]
 NATURES: tuple[Nature, ...] = get_args(Nature)

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from pytest_bugsle.errors import UsageError
 from pytest_bugsle.findings import Level
 from pytest_bugsle.report.escape import for_terminal
 from pytest_bugsle.results import ModelResult
 from pytest_bugsle.robustness.cases import COMMITTED, CaseStore
 from pytest_bugsle.robustness.gates import ModelGate
 from pytest_bugsle.robustness.verdict import findings_of
-from pytest_bugsle.settings import find_settings, is_ci, make_settings, repository_top
+from pytest_bugsle.settings import is_ci, repository_top, settings_at
 from pytest_bugsle.settling import settling
 from pytest_bugsle.store.place import state_folder
 
@@ -53,12 +54,17 @@ class Robustness:
 
     def finish(self) -> None:
         """Ask each model what was not asked yet."""
+        if not self.gates or any(gate.is_idle for gate in self.gates):
+            raise UsageError(
+                "nothing is asked of the model.",
+                why="a gate that judges nothing is green for no reason",
+                hint='robustness(model, texts).invariant("case"), or another question',
+            )
         for gate in self.gates:
             gate.results()
         if any(result.outcome == "pass" and result.findings for result in self.results()):
             start = self._request.config.rootpath
-            table, origin = find_settings(start, repository_top(start))
-            self._levels = make_settings(table, origin=origin, environ=os.environ).rules
+            self._levels = settings_at(start, repository_top(start), os.environ).rules
 
     def results(self) -> list[ModelResult]:
         """Return what was judged so far."""
