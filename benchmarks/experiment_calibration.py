@@ -13,10 +13,11 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from math import ceil, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from benchmarks.measuring import Share as Figure
 from pytest_bugsle.experiment import calibration, cuped, dealing, means, ratios, simpson, srm
 from pytest_bugsle.experiment.design import Design
 from pytest_bugsle.experiment.evidence import Evidence
@@ -28,26 +29,6 @@ from pytest_bugsle.stats import proportions, sizes, spending
 from pytest_bugsle.stats.moments import Moments, PairedMoments
 
 ALPHA = 0.05
-
-
-class Figure(NamedTuple):
-    """A share of runs, the bounds it is to keep, and the number of runs."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-    runs: int
-
-    @property
-    def error(self) -> float:
-        """Three standard errors."""
-        return 3 * sqrt(max(self.value * (1 - self.value), 1 / self.runs) / self.runs)
-
-    @property
-    def held(self) -> bool:
-        """Say whether it is within its bounds, but for chance."""
-        return self.low - self.error <= self.value <= self.high + self.error
 
 
 def figures(runs: int, rng: Any, only: str = "") -> Iterator[Figure]:

@@ -6,6 +6,7 @@ speed may drift, the ratio does not.
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import subprocess
@@ -30,6 +31,26 @@ class Figure(NamedTuple):
     def held(self) -> bool:
         """Say whether the figure is within its bound."""
         return self.value <= self.bound
+
+
+class Share(NamedTuple):
+    """A share of simulated runs, the bounds that it is to keep, and the number of runs."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    runs: int
+
+    @property
+    def error(self) -> float:
+        """Three standard errors."""
+        return 3 * math.sqrt(max(self.value * (1 - self.value), 1 / self.runs) / self.runs)
+
+    @property
+    def held(self) -> bool:
+        """Say whether it is within its bounds, but for chance."""
+        return self.low - self.error <= self.value <= self.high + self.error
 
 
 def environment() -> dict[str, str]:

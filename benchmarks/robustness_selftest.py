@@ -13,13 +13,13 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import product
-from math import sqrt
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy import special
 
+from benchmarks.measuring import Share
 from pytest_bugsle.robustness import bounds
 from pytest_bugsle.robustness.baseline import not_worse_than
 from pytest_bugsle.robustness.calibration import calibrated
@@ -31,28 +31,6 @@ from pytest_bugsle.robustness.slices import weak_slices
 
 ALPHA = 0.05
 VARIANTS = 20
-
-
-class Figure(NamedTuple):
-    """A share of runs, its bound (from below for coverage and power), and the number of runs."""
-
-    name: str
-    value: float
-    bound: float
-    least: bool
-    runs: int
-
-    @property
-    def error(self) -> float:
-        """Three standard errors."""
-        return 3 * sqrt(max(self.value * (1 - self.value), 1 / self.runs) / self.runs)
-
-    @property
-    def held(self) -> bool:
-        """Say whether it keeps its bound, but for chance."""
-        if self.least:
-            return self.value + self.error >= self.bound
-        return self.value - self.error <= self.bound
 
 
 def clusters(chance: Any, runs: int, examples: int, rate: float, kind: str, size: float) -> Any:
@@ -91,7 +69,7 @@ def effective(rates: Any, unseen: int, fewest: int) -> Any:
     return np.where(few | (n < fewest), n, made)
 
 
-def coverage(runs: int, seed: int) -> Iterator[Figure]:
+def coverage(runs: int, seed: int) -> Iterator[Share]:
     """Yield the worst one-sided coverage over kinds of clusters and rates, by rule and number of examples."""
     chance = np.random.default_rng(seed)
     naive = "all variants as independent (not used)"
@@ -129,7 +107,7 @@ def coverage(runs: int, seed: int) -> Iterator[Figure]:
         for (rule, side), (share, place) in worst.items():
             bound_of = 0.0 if "(not used)" in rule else 1 - ALPHA
             name = f"coverage, {examples} examples, {rule}, {side} bound, worst: {place}"
-            yield Figure(name, share, bound_of, True, runs)
+            yield Share(name, share, bound_of, 1.0, runs)
 
 
 def _outcomes(runs: int, seed: int, judge: Callable[[Random], Judgement]) -> Counter[str]:
@@ -224,7 +202,7 @@ def repeats(random: Random, n: int, rate: float) -> Judgement:
     )
 
 
-def figures(runs: int, seed: int) -> Iterator[Figure]:
+def figures(runs: int, seed: int) -> Iterator[Share]:
     """Yield every figure: the judge, the planted size, and the share of runs."""
     yield from coverage(runs * 20, seed)
     # What is quick to judge is judged more often.
@@ -258,7 +236,8 @@ def figures(runs: int, seed: int) -> Iterator[Figure]:
         ("determinism 300, none differ, fails", lambda r: repeats(r, 300, 0.0), "fail", 0.0, False, many),
     )  # fmt: skip
     for name, judge, outcome, bound, least, times in planted:
-        yield Figure(name, _outcomes(times, seed, judge)[outcome] / times, bound, least, times)
+        low, high = (bound, 1.0) if least else (0.0, bound)
+        yield Share(name, _outcomes(times, seed, judge)[outcome] / times, low, high, times)
 
 
 def main() -> int:
@@ -273,9 +252,9 @@ def main() -> int:
     for figure in figures(options.runs, options.seed):
         held = held and figure.held
         word = "held " if figure.held else "WRONG"
-        sign = ">=" if figure.least else "<="
+        asked = f">= {figure.low:g}" if figure.low else f"<= {figure.high:g}"
         print(
-            f"{word} {figure.name}: {figure.value:.4f} ({sign} {figure.bound:g}, ±{figure.error:.4f}, {figure.runs:,} runs)",
+            f"{word} {figure.name}: {figure.value:.4f} ({asked}, ±{figure.error:.4f}, {figure.runs:,} runs)",
             flush=True,
         )
     return int(not held)

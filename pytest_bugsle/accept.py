@@ -12,7 +12,7 @@ import click
 
 from pytest_bugsle.errors import ExitCode, UsageError
 from pytest_bugsle.report.escape import for_terminal
-from pytest_bugsle.settings import find_settings, make_settings, repository_top
+from pytest_bugsle.settings import repository_top, settings_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,8 +61,7 @@ def accept(kinds: tuple[str, ...], repo: Path) -> int:
     if not start.is_dir():
         raise UsageError(f"there is no folder {str(repo)!r}.", hint="--repo names the repository")
     top = repository_top(start)
-    table, origin = find_settings(start, top)
-    settings = make_settings(table, origin=origin, environ=os.environ, options={})
+    settings = settings_at(start, top, os.environ)
     today = dt.datetime.now(tz=dt.UTC).date()
     lines: list[str] = []
     for kind in kinds or KINDS:

@@ -101,6 +101,7 @@ def ab_gate(request: pytest.FixtureRequest) -> AbGate:
     """Judge whether an A/B result may ship: pass, fail, undecided or invalid, with the n that is missing."""
     from pytest_bugsle.experiment.plugin import gate_of
 
+    _listen(request.config, Experiments)
     return gate_of(request)
 
 
@@ -109,6 +110,7 @@ def robustness(request: pytest.FixtureRequest) -> Robustness:
     """Judge whether a model may ship: its answers when inputs are varied, its errors, its scores."""
     from pytest_bugsle.robustness.plugin import robustness_of
 
+    _listen(request.config, Models)
     return robustness_of(request)
 
 
@@ -123,9 +125,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker; switched on, register the working half."""
     config.addinivalue_line("markers", _marker_line("regression"))
     config.addinivalue_line("markers", _EXPERIMENT_LINE)
-    if not os.environ.get(INNER) and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Experiments(), EXPERIMENTS)
-        config.pluginmanager.register(Models(), MODELS)
+    # What workers of xdist gather arrives without any fixture; elsewhere the first gate is soon enough.
+    if config.getoption("dist", "no") != "no":
+        _listen(config, Experiments)
+        _listen(config, Models)
     if os.environ.get(INNER) or not (config.getoption("bugsle") or config.getini("bugsle")):
         return
     plainly = _Plainly()
@@ -229,18 +232,40 @@ class Excusing(Observer):
         return status(report)
 
 
-class Experiments:
-    """Gathers what the tests' A/B gates said, from all workers: the decisions of a session are one family."""
+class _Gathering:
+    """Keeps what the gates of each test said: their results come with its report, from whichever worker."""
+
+    attribute = ""
 
     def __init__(self) -> None:
         self._carried: dict[str, list[object]] = {}
-        self._results: list[ExperimentResult] | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the last attempt of each test."""
-        carried = report.__dict__.get(EXPERIMENTS)
+        carried = report.__dict__.get(self.attribute)
         if carried is not None:
             self._carried[report.nodeid] = carried
+
+    def _said(self) -> list[object]:
+        """Return what was carried, by test id."""
+        return [each for _, carried in sorted(self._carried.items()) for each in carried]
+
+
+def _listen(config: pytest.Config, kind: type[_Gathering]) -> None:
+    """Have the results of one kind of gate gathered in this process, if it is the one that reports."""
+    alone = not os.environ.get(INNER) and not hasattr(config, "workerinput")
+    if alone and not config.pluginmanager.has_plugin(kind.attribute):
+        config.pluginmanager.register(kind(), kind.attribute)
+
+
+class Experiments(_Gathering):
+    """Gathers what the tests' A/B gates said: the decisions of a session are one family."""
+
+    attribute = EXPERIMENTS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._results: list[ExperimentResult] | None = None
 
     def results(self) -> list[ExperimentResult]:
         """Return the results of the session, by test id, with the p-values of their families."""
@@ -250,9 +275,7 @@ class Experiments:
             from pytest_bugsle.experiment.multiple import adjusted
             from pytest_bugsle.experiment.plugin import results_of
 
-            self._results = adjusted(
-                [result for _, carried in sorted(self._carried.items()) for result in results_of(carried)]
-            )
+            self._results = adjusted(results_of(self._said()))
         return self._results
 
     @pytest.hookimpl(tryfirst=True)
@@ -282,18 +305,19 @@ class Experiments:
             terminalreporter.write_line(f"{result.test}: {result.message}", yellow=True)
 
 
-class Models:
-    """Gathers what the tests' model gates said, from all workers."""
+class Models(_Gathering):
+    """Gathers what the tests' model gates said."""
+
+    attribute = MODELS
 
     def __init__(self) -> None:
-        self._carried: dict[str, list[object]] = {}
+        super().__init__()
         self._failed: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the last attempt of each test."""
-        carried = report.__dict__.get(MODELS)
-        if carried is not None:
-            self._carried[report.nodeid] = carried
+        """Keep the last attempt of each test, and which failed."""
+        super().pytest_runtest_logreport(report)
+        if self.attribute in report.__dict__:
             (self._failed.add if report.failed else self._failed.discard)(report.nodeid)
 
     def results(self) -> list[ModelResult]:
@@ -302,7 +326,7 @@ class Models:
             return []
         from pytest_bugsle.robustness.plugin import results_of
 
-        return [result for _, carried in sorted(self._carried.items()) for result in results_of(carried)]
+        return results_of(self._said())
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what was found where the test itself passed; one that failed has said it."""

@@ -83,6 +83,13 @@ def test_the_same_rows_by_their_unit_pass(metric: str) -> None:
     assert check.outcome == "pass" and check.rule is None and "as it should be" in check.message
 
 
+def test_what_is_no_plain_mean_is_not_dealt_and_says_so() -> None:
+    """A quantile of the same units, and values that are cut."""
+    for more in ({"quantile": 0.5}, {"winsorise": 0.99}):
+        found = check_of(judged(users(), unit="user_id", **more))
+        assert found.outcome == "pass" and found.message.startswith("not dealt anew: ")
+
+
 def test_the_same_table_gives_the_same_answer() -> None:
     """Chance has a seed, and rows of DuckDB's threads an order."""
     assert check_of(judged(users())) == check_of(judged(users()))

@@ -33,6 +33,17 @@ def test_one_metric_needs_no_name(tmp_path: Path) -> None:
     assert made.output.startswith("UNDECIDED conversion") and "14,751 per arm" in made.output
 
 
+def test_counts_that_have_grown_are_the_next_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the same counts are no new one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CI", raising=False)
+    design = 'name = "shop"\nmetric = "conversion"\nmde = 0.10\n'
+    grown = {"control": [150, 1500], "treatment": [180, 1500]}
+    said = [run(tmp_path, counts, design).output for counts in (ONE, grown, grown)]
+    assert "look: look 1, by the ledger" in said[0] and "look: look 2, by the ledger" in said[1]
+    assert said[1] == said[2]
+
+
 def test_several_metrics_are_one_family(tmp_path: Path) -> None:
     """Each is judged, and Holm adjusts them."""
     report = tmp_path / "out.json"

@@ -26,6 +26,13 @@ def test_an_interval_within_the_margins_passes() -> None:
     assert judge_proportions(*SAME, equivalence_difference=0.003, look="final").outcome == "pass"
 
 
+def test_the_report_has_the_margin() -> None:
+    """Whether the effect is shown or withheld."""
+    assert judge_proportions(*SAME, equivalence=0.03, look="final").within == 0.03
+    broken = judge_proportions((3, 2), (1, 9), equivalence_difference=0.01)
+    assert (broken.outcome, broken.within) == ("invalid", 0.01)
+
+
 def test_an_interval_outside_fails_and_one_across_is_undecided() -> None:
     """Whichever side it is on."""
     for treatment in (24_000, 16_000):

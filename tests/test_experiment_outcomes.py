@@ -56,6 +56,39 @@ def test_an_upper_end_below_the_least_effect_fails() -> None:
     assert judged((1000, 10_000), (800, 10_000)).outcome == "fail"
 
 
+@pytest.mark.parametrize(
+    ("treatment", "design", "why", "ships"),
+    [
+        (700, {}, "the upper end is below 0", "the effect is below 0"),
+        (1300, {}, "even the lower end is over 0", "the effect is below 0"),
+        (
+            1010,
+            {"min_lift": -0.1},
+            "the upper end is below +10.0 %",
+            "treatment has not more than control by 10.0 % or more",
+        ),
+        (
+            500,
+            {"min_lift": 0.1},
+            "the upper end is below -10.0 %",
+            "treatment has less than control by over 10.0 %",
+        ),
+        (
+            1300,
+            {"min_lift": 0.1},
+            "even the lower end is over -10.0 %",
+            "treatment has less than control by over 10.0 %",
+        ),
+    ],
+)
+def test_where_less_is_better_the_words_are_those_of_the_numbers_shown(
+    treatment: int, design: dict[str, float], why: str, ships: str
+) -> None:
+    """The interval is not turned round for that, and neither are its ends."""
+    found = judged((1000, 10_000), (treatment, 10_000), direction="down", **design)
+    assert found.why == why and f"ships where {ships} (" in found.message
+
+
 def test_at_the_planned_size_what_is_not_shown_fails() -> None:
     """A test that goes on until it passes is no test."""
     found = judged((2000, 20_000), (2040, 20_000), mde=0.10)

@@ -21,7 +21,7 @@ from pytest_bugsle.experiment.verdict import joined
 from pytest_bugsle.report import writer
 from pytest_bugsle.report.terminal import Line
 from pytest_bugsle.results import Counts, ExperimentResult, Result, Timings
-from pytest_bugsle.settings import find_settings, is_ci, make_settings, repository_top
+from pytest_bugsle.settings import is_ci, repository_top, settings_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,8 +82,7 @@ def ab(
     name, wanted = read_design(design_file, of_counts=is_counts(file))
     start = Path.cwd()
     top = repository_top(start)
-    found, origin = find_settings(start, top)
-    settings = make_settings(found, origin=origin, environ=os.environ, options={})
+    settings = settings_at(start, top, os.environ)
     owner = _owner_of(name, design_file, top)
     ledger = Ledger(top, store=settings.store, ci=is_ci(os.environ), session=os.urandom(16).hex())
 

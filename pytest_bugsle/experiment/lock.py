@@ -46,7 +46,7 @@ def fields_of(design: Design, given: Mapping[str, Any] = MappingProxyType({})) -
             del made[least]  # nothing is asked either way
     for name in _MEASURED:
         value = given.get(name)
-        if value is not None and value != _DEFAULTS.get(name):
+        if value is not None:
             made["quantile" if name == "q" else name] = list(value) if isinstance(value, tuple) else value
     if given.get("split"):
         made["split"] = {str(arm): float(share) for arm, share in given["split"].items()}

@@ -61,8 +61,10 @@ def file_diffs(out: bytes) -> Iterator[FileDiff]:
         elif line.startswith(b"@@ ") and (match := _HUNK.match(line)):
             removed, added = int(match[2] or 1), int(match[4] or 1)
             taken = [text[1:] for text in lines[at : at + removed]]
-            at = _past_newline_notes(lines, at + removed)
-            at = _past_newline_notes(lines, at + added)
+            at += removed
+            while at < len(lines) and lines[at].startswith(b"\\"):  # the old text has no newline at its end
+                at += 1
+            at += added
             found.hunks.append(Hunk(int(match[1]), taken, int(match[3]), added))
         elif line.startswith(b"index ") and b".." in line:
             old, _, new = line.split(b" ")[1].partition(b"..")
@@ -76,10 +78,3 @@ def file_diffs(out: bytes) -> Iterator[FileDiff]:
             found.new_path = line[6:].removesuffix(b"\t")
     if found is not None:
         yield found
-
-
-def _past_newline_notes(lines: list[bytes], at: int) -> int:
-    """Skip the notes that there is no newline at the end of the file: one stands after the old text, the new one, or both."""
-    while at < len(lines) and lines[at].startswith(b"\\"):
-        at += 1
-    return at

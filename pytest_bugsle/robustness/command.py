@@ -13,7 +13,7 @@ from pytest_bugsle.errors import ExitCode, UsageError
 from pytest_bugsle.report import writer
 from pytest_bugsle.report.terminal import Line
 from pytest_bugsle.results import Counts, ModelResult, Result, Timings
-from pytest_bugsle.settings import find_settings, is_ci, make_settings, repository_top
+from pytest_bugsle.settings import is_ci, repository_top, settings_at
 
 _STYLES = {"pass": "green", "fail": "red", "invalid": "red", "undecided": "yellow"}
 _CHECKS = ("deterministic", "calibrated", "confident_errors", "slices")
@@ -118,8 +118,7 @@ def check(
     for name in checks:
         getattr(gate, name)()
     results = gate.results()
-    found, origin = find_settings(start.resolve(), repository_top(start.resolve()))
-    settings = make_settings(found, origin=origin, environ=os.environ, options={})
+    settings = settings_at(start, repository_top(start), os.environ)
     result = joined(
         Result(verdict="pass", range=None, fixes=[], counts=Counts(), findings=[]),
         results,

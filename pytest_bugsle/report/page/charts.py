@@ -72,6 +72,13 @@ def ticks(most: float, least: float = 0.0) -> list[float]:
     return [round(index * step, 12) for index in range(first, last + 1)]
 
 
+def grid_line(y: float, label: str, *, right: int = _RIGHT) -> Markup:
+    """Return a line across the plot, and what it stands for at its left end."""
+    return Markup(
+        '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" text-anchor="end">{}</text>'
+    ).format(_LEFT, WIDTH - right, coordinate(y), coordinate(y), _LEFT - 5, coordinate(y + 4), label)
+
+
 def trend(points: Sequence[Point], *, name: str, title: str, unit: str = "") -> Markup:
     """Return values over time as steps with their intervals; a triangle marks a period with failures.
 
@@ -88,20 +95,7 @@ def trend(points: Sequence[Point], *, name: str, title: str, unit: str = "") -> 
     def y(value: float) -> float:
         return _TOP + _PLOT * (1 - min(max(value, 0.0), top) / top)
 
-    parts = [
-        Markup(
-            '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" text-anchor="end">{}</text>'
-        ).format(
-            _LEFT,
-            WIDTH - _RIGHT,
-            coordinate(y(tick)),
-            coordinate(y(tick)),
-            _LEFT - 5,
-            coordinate(y(tick) + 4),
-            number(tick) + unit,
-        )
-        for tick in scale
-    ]
+    parts = [grid_line(y(tick), number(tick) + unit) for tick in scale]
     line: list[str] = []
     for index, point in enumerate(points):
         left, middle = _LEFT + index * slot, _LEFT + (index + 0.5) * slot

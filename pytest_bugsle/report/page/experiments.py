@@ -13,6 +13,7 @@ from pytest_bugsle.report.page.charts import (
     Effect,
     coordinate,
     forest,
+    grid_line,
     number,
     svg,
     ticks,
@@ -191,21 +192,7 @@ def look_chart(looks: Sequence[ExperimentLook], *, name: str, title: str) -> Mar
 
     parts = [
         Markup('<text x="4" y="14">standard errors over the least effect that ships</text>'),
-        *(
-            Markup(
-                '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" text-anchor="end">{}</text>'
-            ).format(
-                _LEFT,
-                WIDTH - _RIGHT,
-                coordinate(y(tick)),
-                coordinate(y(tick)),
-                _LEFT - 5,
-                coordinate(y(tick) + 4),
-                number(tick),
-            )
-            for tick in scale
-            if abs(tick) <= high
-        ),
+        *(grid_line(y(tick), number(tick), right=_RIGHT) for tick in scale if abs(tick) <= high),
         Markup('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
             _LEFT, WIDTH - _RIGHT, coordinate(y(0.0)), coordinate(y(0.0))
         ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from markupsafe import Markup
 
-from pytest_bugsle.report.page.charts import WIDTH, coordinate, number, svg, ticks
+from pytest_bugsle.report.page.charts import WIDTH, coordinate, grid_line, number, svg, ticks
 from pytest_bugsle.report.words import plural
 
 if TYPE_CHECKING:
@@ -61,19 +61,7 @@ def diagram(points: Sequence[ModelPoint], *, name: str, title: str) -> Markup:
 
     parts = [Markup('<text x="4" y="14">share that is right</text>')]
     for tick in scale:
-        parts.append(
-            Markup(
-                '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" text-anchor="end">{}</text>'
-            ).format(
-                _LEFT,
-                WIDTH - _RIGHT,
-                coordinate(y(tick)),
-                coordinate(y(tick)),
-                _LEFT - 5,
-                coordinate(y(tick) + 4),
-                number(tick),
-            )
-        )
+        parts.append(grid_line(y(tick), number(tick), right=_RIGHT))
         parts.append(
             Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(
                 coordinate(x(tick)), _TOP + _PLOT + 16, number(tick)
