@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from repositories import Repo, guard
-from test_kill import Place, _difference, alive, ended, small_disk, wait_until
+from test_kill import Place, _difference, alive, ended, left_in, small_disk, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes by /proc")
 
@@ -103,7 +103,7 @@ def test_a_killed_audit_goes_on(place: Place) -> None:
     process.communicate()
     assert wait_until(lambda: not alive(mark), _PATIENCE), alive(mark)
     assert _difference(before, place.state()) == {}
-    assert list(place.temporary.iterdir()) == []
+    assert left_in(place.temporary) == []
     assert_goes_on(place, before, len(kept(place)))
 
 
@@ -184,7 +184,7 @@ def test_killed_at_random_moments_it_always_goes_on(place: Place) -> None:
         process.communicate()
         assert wait_until(lambda mark=mark: not alive(mark), _PATIENCE), (seed, alive(mark))
         assert _difference(before, place.state()) == {}, seed
-        assert list(place.temporary.iterdir()) == [], seed
+        assert left_in(place.temporary) == [], seed
         assert_goes_on(place, before, len(kept(place)))
 
 
