@@ -129,7 +129,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("dist", "no") != "no":
         _listen(config, Experiments)
         _listen(config, Models)
-    if os.environ.get(INNER) or not (config.getoption("bugsle") or config.getini("bugsle")):
+    if os.environ.get(INNER):
+        return
+    if not (config.getoption("bugsle") or config.getini("bugsle")):
+        _say_what_is_idle(config)
         return
     plainly = _Plainly()
     sys.meta_path.insert(0, plainly)
@@ -138,6 +141,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Worker(config), WORKER)
     else:
         config.pluginmanager.register(Controller(config), CONTROLLER)
+
+
+def _say_what_is_idle(config: pytest.Config) -> None:
+    """Warn of options that were typed for a gate that is off; those of a configuration may wait there for it."""
+    typed = (str(word).partition("=")[0] for word in config.invocation_params.args)
+    idle = sorted({word for word in typed if word.startswith("--bugsle-") and word != "--bugsle-aa"})
+    if idle and not hasattr(config, "workerinput"):
+        says, does = ", ".join(idle), "does" if len(idle) == 1 else "do"
+        config.issue_config_time_warning(
+            pytest.PytestConfigWarning(
+                f"{says} {does} nothing here: the gate is off, so nothing is judged and no report is written. "
+                "Add --bugsle to this command, or `bugsle = true` to pytest's configuration"
+            ),
+            stacklevel=2,
+        )
 
 
 _EXPERIMENT_LINE = (

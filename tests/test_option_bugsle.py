@@ -46,3 +46,18 @@ def test_the_marker_is_known_with_the_gate_off(tmp_path: Path) -> None:
     test = "import pytest\n\n@pytest.mark.regression('#1')\ndef test_one():\n    pass\n\n@pytest.mark.regression\ndef test_two():\n    pass\n"
     repo.write({"tests/test_marked.py": test})
     assert run_pytest(repo, "--strict-markers", "--strict-config", "-W", "error", on=False).code == 0
+
+
+def test_an_option_of_a_gate_that_is_off_is_warned_of(repo: Repo, tmp_path: Path) -> None:
+    """Also under -q: nothing is written, and what to add is said; what `addopts` brings may wait there."""
+    said = run_pytest(
+        repo, "-q", f"--bugsle-report=json:{tmp_path / 'report'}", "--bugsle-range", "HEAD~1..HEAD", on=False
+    )
+    assert said.code == 0
+    assert "--bugsle-range, --bugsle-report do nothing here: the gate is off" in said.out
+    assert "Add --bugsle to this command" in said.out
+    assert not (tmp_path / "report").exists()
+    alone = run_pytest(repo, "--bugsle-strict", on=False)
+    assert "--bugsle-strict does nothing here" in alone.out
+    for args in (("-o", "addopts=--bugsle-strict"), ("--bugsle-aa=2",)):
+        assert "nothing here" not in run_pytest(repo, *args, on=False).out
