@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
-from git_sandbox import Sandbox, fingerprint
+from git_sandbox import Onlooker, Sandbox, fingerprint
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -171,3 +172,17 @@ def test_a_quoted_name_is_read_as_it_is() -> None:
     first, second = parse_incremental(out)
     assert (first.path, first.line, first.origin, first.boundary) == ('a\tb"\\é', 7, 3, True)
     assert (second.line, second.origin) == (8, 4)
+
+
+def test_a_kill_while_git_blames_leaves_no_file(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of commits to look through has no name in the temporary folder."""
+    root = sandbox.commit({"a.py": FIRST})
+    second = sandbox.commit({"a.py": FIRST.replace("'y'", "'z'")})
+    repo = sandbox.open()
+    onlooker = Onlooker(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(onlooker.temporary))
+    monkeypatch.setattr(repo, "_git", str(onlooker.path))
+    assert commits(blame(repo, second, "a.py", [(6, 6)], [second])) == {6: root}
+    assert onlooker.seen and set(onlooker.seen) == {"call"}

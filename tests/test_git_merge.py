@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
-from git_sandbox import Sandbox
+from git_sandbox import Onlooker, Sandbox
 
 from pytest_bugsle.git.merge import merge_file
 from pytest_bugsle.git.repository import Repository
@@ -57,3 +58,15 @@ def test_line_ends_survive(repo: Repository) -> None:
     other = base.replace(b"line 2", b"two")
     current = base.replace(b"line 8", b"eight")
     assert merge_file(repo, current, base, other) == current.replace(b"line 2", b"two")
+
+
+def test_a_kill_while_git_merges_leaves_no_file(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The three versions have no names in the temporary folder."""
+    onlooker = Onlooker(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(onlooker.temporary))
+    monkeypatch.setattr(repo, "_git", str(onlooker.path))
+    current, other = _BASE.replace(b"line 1\n", b"one\n"), _BASE.replace(b"line 9\n", b"nine\n")
+    assert merge_file(repo, current, _BASE, other) == current.replace(b"line 9\n", b"nine\n")
+    assert onlooker.seen == ["call"]

@@ -6,10 +6,12 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_bugsle.git.command import nameless
 from pytest_bugsle.git.worktree import make_git_dir
 
 if TYPE_CHECKING:
@@ -65,12 +67,9 @@ def blame(
     if sha is None or not wanted:
         return ()
     args = ["blame", "--incremental", "-w", *(("-M", "-C") if moves else ()), *_options(wanted[:MOST_LINES])]
-    with tempfile.TemporaryDirectory(prefix="bugsle-blame-") as folder:
-        names = Path(folder, "ignored")
-        names.write_text("".join(f"{name}\n" for name in ignored), "ascii")
-        out = repo.run(
-            *args, "--ignore-revs-file", str(names), sha, "--", path, env=_undisturbed(repo, Path(folder))
-        )
+    listed = "".join(f"{name}\n" for name in ignored).encode("ascii")
+    with _undisturbed(repo) as env, nameless(listed) as ([names], handles):
+        out = repo.run(*args, "--ignore-revs-file", names, sha, "--", path, env=env, handles=handles)
     return tuple(sorted(parse_incremental(out), key=lambda blamed: blamed.line))
 
 
@@ -160,13 +159,15 @@ def _entry(repo: Repository, tree: str, path: str) -> str | None:
     return None
 
 
-def _undisturbed(repo: Repository, folder: Path) -> Mapping[str, str] | None:
+@contextmanager
+def _undisturbed(repo: Repository) -> Iterator[Mapping[str, str] | None]:
     """Give what keeps git from reading `blame.ignoreRevsFile` itself: it dies of a wrong line or a lost file.
 
     No option takes that setting back, so that git is shown the same objects in a directory without it.
     """
     if repo.config("blame.ignoreRevsFile") is None:
-        return None
-    git_dir = folder / "git"
-    make_git_dir(git_dir, repo, [repo.common_dir / "objects"], bare=True)
-    return {"GIT_DIR": str(git_dir), "GIT_GRAFT_FILE": str(repo.common_dir / "info" / "grafts")}
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="bugsle-blame-") as folder:
+        make_git_dir(Path(folder), repo, [repo.common_dir / "objects"], bare=True)
+        yield {"GIT_DIR": folder, "GIT_GRAFT_FILE": str(repo.common_dir / "info" / "grafts")}

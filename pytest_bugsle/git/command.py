@@ -6,7 +6,9 @@ import functools
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
 from pytest_bugsle.errors import ProgramError, UsageError
 
@@ -128,3 +130,19 @@ def failure(args: tuple[str, ...], code: int, stderr: bytes) -> ProgramError:
         why="what git cannot tell us is not judged",
         hint="run the same command by hand; `git fsck` finds a damaged repository",
     )
+
+
+@contextmanager
+def nameless(*contents: bytes) -> Iterator[tuple[list[str], list[int]]]:
+    """Give files that have no name: paths by which git reads them, and the descriptors to hand on to it.
+
+    Of what has no name in a temporary folder, a kill at whatever moment leaves nothing there.
+    """
+    with ExitStack() as stack:
+        handles = []
+        for content in contents:
+            file = stack.enter_context(tempfile.TemporaryFile())
+            file.write(content)
+            file.seek(0)  # where /dev/fd duplicates a descriptor, the place in the file comes along
+            handles.append(file.fileno())
+        yield [f"/dev/fd/{handle}" for handle in handles], handles

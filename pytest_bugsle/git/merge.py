@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pytest_bugsle.git.command import nameless
 
 if TYPE_CHECKING:
     from pytest_bugsle.git.repository import Repository
@@ -22,15 +22,11 @@ def merge_file(repo: Repository, current: bytes, base: bytes, other: bytes) -> b
         return current
     if current == base:
         return other
-    versions = {"current": current, "base": base, "other": other}
-    if any(b"\0" in content[:_BINARY_WITHIN] for content in versions.values()):
+    versions = (current, base, other)
+    if any(b"\0" in content[:_BINARY_WITHIN] for content in versions):
         return None
-    with tempfile.TemporaryDirectory(prefix="bugsle-merge-") as folder:
-        paths = []
-        for name, content in versions.items():
-            paths.append(Path(folder, name))
-            paths[-1].write_bytes(content)
+    with nameless(*versions) as (paths, handles):
         code, merged = repo.call(
-            "merge-file", "--stdout", "--quiet", *map(str, paths), ok=range(_MOST_CONFLICTS + 1)
+            "merge-file", "--stdout", "--quiet", *paths, ok=range(_MOST_CONFLICTS + 1), handles=handles
         )
     return merged if code == 0 else None

@@ -127,9 +127,10 @@ class Repository:
         input: bytes | None = None,
         env: Mapping[str, str] | None = None,
         ok: Collection[int] = (0,),
+        handles: Collection[int] = (),
     ) -> bytes:
         """Run git and give what it printed; ProgramError when its exit code is not in `ok`."""
-        return self.call(*args, input=input, env=env, ok=ok)[1]
+        return self.call(*args, input=input, env=env, ok=ok, handles=handles)[1]
 
     def call(
         self,
@@ -137,15 +138,16 @@ class Repository:
         input: bytes | None = None,
         env: Mapping[str, str] | None = None,
         ok: Collection[int] = (0,),
+        handles: Collection[int] = (),
     ) -> tuple[int, bytes]:
-        """Run git and give its exit code and what it printed."""
+        """Run git, with the descriptors `handles` open in it, and give its exit code and what it printed."""
         done = subprocess.run(
             arguments(self._git, str(self.top), args),
             input=input,
             stdin=subprocess.DEVNULL if input is None else None,
             capture_output=True,
             env={**self._env, **env} if env else self._env,
-            pass_fds=self._pass_fds,
+            pass_fds=(*self._pass_fds, *handles),
             check=False,
         )
         if done.returncode not in ok:
