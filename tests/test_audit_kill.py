@@ -107,6 +107,7 @@ def test_a_killed_audit_goes_on(place: Place) -> None:
     assert_goes_on(place, before, len(kept(place)))
 
 
+@pytest.mark.slow
 def test_an_interrupted_audit_says_how_to_go_on(place: Place) -> None:
     """Ctrl-C: exit code 130, how much is kept, no traceback, no report, nothing left."""
     before = place.state()
@@ -123,6 +124,7 @@ def test_an_interrupted_audit_says_how_to_go_on(place: Place) -> None:
     assert_goes_on(place, before, known)
 
 
+@pytest.mark.slow
 def test_two_audits_at_once_are_both_right(place: Place) -> None:
     """Each has a slot of its own in the pool, and the cache takes both."""
     before = place.state()
@@ -135,6 +137,7 @@ def test_two_audits_at_once_are_both_right(place: Place) -> None:
     assert _difference(before, place.state()) == {}
 
 
+@pytest.mark.slow
 def test_a_full_disk_under_the_pool_is_named_and_loses_nothing(place: Place, tmp_path: Path) -> None:
     """Exit code 4 and where the room ended; what was not judged says so, and the next run judges it."""
     before = place.state()
@@ -167,13 +170,14 @@ def test_results_that_cannot_be_kept_end_an_audit(place: Place) -> None:
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_it_always_goes_on(place: Place) -> None:
+@pytest.mark.parametrize("first", range(0, 9, 3))
+def test_killed_at_random_moments_it_always_goes_on(place: Place, first: int) -> None:
     """Whatever it was doing: reading the history, laying trees, running tests, keeping a result."""
     before = place.state()
     started = time.monotonic()
     place.complete(AUDIT)
     usual = time.monotonic() - started
-    for seed in range(12):
+    for seed in range(first, first + 3):
         chance = random.Random(seed)  # noqa: S311  # a moment to kill at is no secret
         place.forget()
         process, mark = place.start(AUDIT)

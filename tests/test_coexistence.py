@@ -53,6 +53,7 @@ def _told(report: dict[str, object]) -> dict[str, object]:
     return {key: value for key, value in report.items() if key != "timings"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "args",
     [

@@ -69,6 +69,7 @@ def test_each_fix_is_judged_as_its_own_time_had_the_project(audited: tuple[Repo,
     assert {fix["judged_at"] for fix in said.report["fixes"] if fix["status"] == "proven"} == {"commit"}
 
 
+@pytest.mark.slow
 def test_without_a_ledger_an_audit_reports_and_passes(audited: tuple[Repo, Said]) -> None:
     """What it found is information; a fix that cannot be judged does not change that."""
     _, said = audited
@@ -170,6 +171,7 @@ def test_a_budget_ends_a_run_and_the_next_one_goes_on(audited: tuple[Repo, Said]
     assert "ModuleNotFoundError" in more.report["audit"]["unjudged"][0]["why"]
 
 
+@pytest.mark.slow
 def test_a_hanging_fix_does_not_stop_the_others(tmp_path: Path) -> None:
     """It is given some time, is undecided for good, and the next fix is judged."""
     repo = Repo(tmp_path / "project", start={"src/pkg/a.py": WRONG, "src/pkg/b.py": WRONG})

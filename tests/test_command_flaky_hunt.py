@@ -142,6 +142,7 @@ def _by_hand(where: Path, args: list[str]) -> str:
     return re.findall(r"::\S+ (PASSED|FAILED|ERROR)", done.stdout)[-1]
 
 
+@pytest.mark.slow
 def test_arguments_of_pytest_choose_and_a_suspect_alone_is_looked_into(polluted: tuple[Repo, Said]) -> None:
     """Paths, -k and the like are pytest's own."""
     repo, _ = polluted

@@ -61,6 +61,7 @@ def test_an_order_comes_from_a_file(repo: Repo, tmp_path: Path) -> None:
     assert bugsle(repo, "flaky", "replay", "--order", str(order)).code == 1
 
 
+@pytest.mark.slow
 def test_a_world_turns_what_depends_on_it(repo: Repo) -> None:
     """The same seed gives the same outcome, in each process anew."""
     codes = {

@@ -83,6 +83,7 @@ def test_decisions_of_a_session_are_one_family(pytester: pytest.Pytester, worker
     assert alone.ret == 0
 
 
+@pytest.mark.slow
 def test_the_json_report_has_the_experiments(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -487,15 +487,13 @@ def kill_at_random(
             assert _difference(before, place.state()) == {}, f"the run after {about}"
 
 
-def test_five_random_kills_leave_nothing(shared: Place, durations: dict[tuple[str, ...], float]) -> None:
-    """Work tree, .git and linked work tree stay byte for byte; no process, no temporary file; the next run is right."""
-    kill_at_random(shared, durations, range(5), every=2)
-
-
 @pytest.mark.slow
-def test_fifty_random_kills_leave_nothing(shared: Place, durations: dict[tuple[str, ...], float]) -> None:
-    """The same, fifty times in a row over the same pool."""
-    kill_at_random(shared, durations, range(100, 150), every=10)
+@pytest.mark.parametrize("first", range(100, 150, 10))
+def test_fifty_random_kills_leave_nothing(
+    shared: Place, durations: dict[tuple[str, ...], float], first: int
+) -> None:
+    """Work tree, .git and linked work tree stay byte for byte; no process, no temporary file; the next run is right."""
+    kill_at_random(shared, durations, range(first, first + 10), every=10)
 
 
 @pytest.mark.slow
@@ -710,6 +708,7 @@ def test_a_proof_is_judged_though_it_cannot_be_kept(shared: Place, begun: bool) 
     assert set(left) <= {".gitignore", "cache.db"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", list(RIGHT), ids=["prove", "prove-dirty", "pytest"])
 def test_a_read_only_checkout_is_judged(tmp_path: Path, command: tuple[str, ...]) -> None:
     """Nothing in it can be written: what is kept goes to the user's cache, and all is as before."""

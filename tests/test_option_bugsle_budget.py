@@ -30,6 +30,7 @@ def test_what_is_no_time_is_a_usage_error(repo: Repo, text: str) -> None:
     assert "budget" in said.err
 
 
+@pytest.mark.slow
 def test_the_sessions_own_tests_do_not_spend_the_budget(tmp_path: Path) -> None:
     """A suite that takes longer than the budget is judged all the same, and the time told is the gate's."""
     repo = guarded(tmp_path / "project")

@@ -20,6 +20,7 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     return repo
 
 
+@pytest.mark.slow
 def test_undecided_passes_without_it(repo: Repo) -> None:
     """It is a warning, and the verdict says undecided."""
     said = run_pytest(repo)

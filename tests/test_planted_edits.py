@@ -301,6 +301,7 @@ def test_comments_docstrings_annotations_and_formatting_are_no_edits(tmp_path: P
     assert verdicts(proven(repo)) == {"return n + 1": True}
 
 
+@pytest.mark.slow
 def test_an_edit_that_hangs_when_it_is_put_back_is_undecided(tmp_path: Path) -> None:
     """The other edits are judged all the same."""
     repo = Repo(
@@ -391,6 +392,7 @@ def many(count: int, value: int) -> str:
     return "\n\n".join(f"def f{n}():\n    return {n + value}\n" for n in range(count))
 
 
+@pytest.mark.slow
 def test_what_did_not_fit_into_the_budget_is_listed_as_not_judged_and_goes_on_next_time(
     tmp_path: Path,
 ) -> None:
@@ -413,6 +415,7 @@ def test_what_did_not_fit_into_the_budget_is_listed_as_not_judged_and_goes_on_ne
     assert edits(third) == edits(again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environ", "args", "asked"),
     [

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from repositories import RIGHT, WRONG, Repo, guard, guarded, run_pytest, unguarded
 
 
+@pytest.mark.slow
 def test_a_project_says_what_is_a_fix(tmp_path: Path) -> None:
     """`pytest_bugsle_is_fix` makes a fix of what no message calls one, and spares another."""
     repo = Repo(tmp_path / "project", start={"src/pkg/a.py": WRONG, "src/pkg/b.py": WRONG})

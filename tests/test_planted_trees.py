@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from repositories import RIGHT, WRONG, Repo, bugsle, guard, guarded, run_pytest, state_of
 
 
@@ -35,6 +36,7 @@ def test_an_uncommitted_test_that_holds_nothing_is_caught(tmp_path: Path) -> Non
     assert bugsle(repo, "prove").status("the uncommitted change") == "passes-without-fix"
 
 
+@pytest.mark.slow
 def test_a_session_proves_in_the_working_tree_as_it_is(tmp_path: Path) -> None:
     """With uncommitted changes `pytest --bugsle` judges what pytest itself has just run."""
     repo = guarded(tmp_path / "project")
