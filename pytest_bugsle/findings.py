@@ -384,7 +384,7 @@ RULES: Mapping[str, Rule] = {
             "error",
             "A model is wrong on examples of which it was sure, and nobody has looked at them.",
             "Such answers are acted on without a second look, however good the accuracy is.",
-            "Look at each: a wrong label, a missing kind of training data, or a bug. Then name its id in `triaged=`.",
+            "Look at each: a wrong label, a missing kind of training data, or a bug. Then name its id in `triaged=` (`--triaged`).",
         ),
         Rule(
             "BUG406",

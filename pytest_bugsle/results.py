@@ -46,6 +46,7 @@ OUTCOME_MARKS: Mapping[str, str] = {
 }
 LinkKind = Literal[
     "marker",
+    "case",
     "trailer",
     "added",
     "changed",

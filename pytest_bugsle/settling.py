@@ -19,6 +19,9 @@ class Settled(Protocol):
     def failure(self) -> str:
         """Return what fails the test, with all that was judged; empty where all passed."""
 
+    def message(self) -> str:
+        """Return all that was judged."""
+
     def carried(self) -> list[object]:
         """Return the results as plain values, for the test's report."""
 
@@ -62,11 +65,14 @@ class Settling:
             try:
                 gates.finish()
             except BugsleError as error:
-                raise pytest.fail.Exception(str(error), pytrace=False) from None
+                # What was judged before is not lost: the first of two gates may have failed.
+                said = "\n".join(each for each in (str(error), gates.failure()) if each)
+                raise pytest.fail.Exception(said, pytrace=False) from None
             item.user_properties += gates.properties()
             said = gates.failure()
             if said:
                 pytest.fail(said, pytrace=False)
+            item.add_report_section("call", self._title, gates.message())  # `-rP` shows it
         return outcome
 
     def _said(self, item: pytest.Item) -> str:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ from report_examples import (
 )
 
 from pytest_bugsle.report.terminal import MOST_FINDINGS, MOST_FIXES, MOST_TESTS, MOST_TEXT, lines
-from pytest_bugsle.results import Link, Reach, Result, WaiverResult
+from pytest_bugsle.results import Link, ModelResult, Reach, Result, WaiverResult
 
 
 def text(found: Result, verbosity: int = 0) -> str:
@@ -250,6 +251,12 @@ def test_quiet_says_nothing_when_all_is_well() -> None:
     assert "BUG103" in text(warned, -1)
     assert text(warned, -1).endswith("1 of 1 fix judged in 2.1 s: 1 proven.  PASSED")
     assert text(result(verdict="undecided"), -1) == "0 fixes in the range.  UNDECIDED"
+    models = [
+        ModelResult(gate="slices", family="slices", outcome=outcome, trials=9, decides=decides)
+        for outcome, decides in (("pass", True), ("fail", True), ("pass", False))
+    ]
+    modelled = msgspec.structs.replace(result(verdict="undecided"), models=models)
+    assert text(modelled, -1) == "0 fixes in the range. 1 of 2 model checks pass.  UNDECIDED"
     informed = result(fix_result(status="proven"), findings=[finding("BUG103", "m", "info")])
     assert lines(informed, -1) == []
 

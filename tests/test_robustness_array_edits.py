@@ -138,3 +138,10 @@ def test_numpy_is_not_imported_for_lists() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+def test_numbers_too_large_for_a_square_or_for_single_precision() -> None:
+    """Become an infinity, and no error."""
+    values = values_of([[1e300, -1e300]])
+    assert values.spread == math.inf
+    assert array_edits.float32([1e300, -1e300, 1.0], seeded(0), values) == [math.inf, -math.inf, 1.0]

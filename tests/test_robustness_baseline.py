@@ -9,8 +9,9 @@ from chances import seeded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_bugsle.robustness.baseline import not_worse_than
+from pytest_bugsle.robustness.baseline import not_worse_than, over_margin
 from pytest_bugsle.robustness.judgement import Judgement
+from pytest_bugsle.stats.paired import mcnemar_greater
 
 
 def planted(seed: int, loss: float, n: int = 1000, margin: float = 0.01) -> Judgement:
@@ -101,3 +102,25 @@ def test_the_counts_add_up(rows: list[tuple[bool, bool]]) -> None:
     assert loss.value == pytest.approx((then - now) / len(rows))
     assert loss.lower is not None and loss.upper is not None
     assert loss.lower <= (then - now) / len(rows) <= loss.upper
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(120, 2000))
+def test_without_a_margin_the_exact_test_is_that_of_mcnemar(lost: int, gained: int, n: int) -> None:
+    """With one it says less, the more the larger it is."""
+    at = [over_margin(lost, gained, n, margin) for margin in (0.0, 0.01, 0.05, 1.0)]
+    assert at[0] == pytest.approx(mcnemar_greater(lost, gained))
+    assert at == sorted(at) and at[-1] == pytest.approx(1.0)
+
+
+def test_a_bound_over_the_margin_is_not_enough_among_few() -> None:
+    """Of models that lose just 1 % of 300 the bound alone fails 8 in 100; six newly wrong ones may be chance."""
+    outcomes = {}
+    for lost in (6, 8):
+        made = not_worse_than(["b"] * lost + ["a"] * (300 - lost), ["a"] * 300, ["a"] * 300, margin=0.01)
+        assert made.figure("loss of accuracy").lower is not None
+        assert (made.figure("loss of accuracy").lower or 0) > 0.01
+        outcomes[lost] = made.outcome
+    assert outcomes == {6: "undecided", 8: "fail"}
+    few = not_worse_than(["b"] * 6 + ["a"] * 294, ["a"] * 300, ["a"] * 300, margin=0.01)
+    assert "by the exact test of so few it may be chance (p = 0.18)" in "\n".join(few.message)
+    assert few.n_needed is not None and few.n_needed > 300

@@ -55,6 +55,15 @@ def test_scores_count_where_a_tolerance_is_given() -> None:
     assert scored.outcome == "pass"
 
 
+def test_each_of_several_tables_is_swapped() -> None:
+    """Not the first alone."""
+    texts = [f"the film {number} of a dog" for number in range(60)]
+    made = asked(
+        lambda text: "b" if "movie" in text else "a", {"dog": "cat"}, {"film": "movie"}, examples=texts
+    )
+    assert (made.outcome, made.rate) == ("fail", 0.5)
+
+
 def test_templates_are_the_observations() -> None:
     """Many words in few templates show little."""
     groups = [f"group {number}" for number in range(12)]
@@ -148,3 +157,10 @@ def test_a_swap_leaves_its_template_as_it_is(words: list[str]) -> None:
             found = sentence.split(" ")
             assert len(found) == len(words) == len(template.split(" "))
             assert [word for word in found if word.lower() not in ("he", "she")] == kept
+
+
+def test_one_template_needs_no_list() -> None:
+    """It was taken letter by letter."""
+    gate = ModelGate(lambda text: "x" if "gay" in text else "y", ["a text"])
+    gate.counterfactual(["gay", "straight"], templates="I am a {} person.")
+    assert gate.results()[0].examples == 1

@@ -97,6 +97,53 @@ def test_a_variant_has_the_same_chance_in_each_process() -> None:
     assert len({seeded(*each).random() for each in [(3, "typos.key", "a text", 1), *others]}) == 5
 
 
+def test_what_an_object_holds_is_what_counts() -> None:
+    """Not its address, and not only what its repr shows."""
+    numpy = pytest.importorskip("numpy")
+    pandas = pytest.importorskip("pandas")
+    polars = pytest.importorskip("polars")
+
+    class Thing:
+        def __init__(self, held: Any) -> None:
+            self.held = held
+
+    class Image:
+        mode, size = "L", (2, 1)
+
+        def __init__(self, content: bytes) -> None:
+            self.content = content
+
+        def tobytes(self) -> bytes:
+            return self.content
+
+    long = list(range(200))
+    other = [*long[:100], -1, *long[101:]]
+    for make in (
+        lambda held: numpy.array(["a", *(float(each) for each in held)], dtype=object),
+        pandas.Series,
+        polars.Series,
+        lambda held: pandas.DataFrame({"a": held}),
+        lambda held: polars.DataFrame({"a": held}),
+        lambda held: Thing([each / 2 for each in held]),
+        lambda held: Image(bytes(each % 251 for each in held)),
+        lambda held: {str(each) for each in held},
+    ):
+        assert digest_of(make(long)) == digest_of(make(list(long))) != digest_of(make(other))
+    assert digest_of(pandas.Series(long)) != digest_of(pandas.Series(long, index=other))
+
+
+def test_arrays_of_objects_differ_place_by_place() -> None:
+    """A row of a table of texts and numbers."""
+    numpy = pytest.importorskip("numpy")
+    before, after = numpy.array(["a", 1.0], dtype=object), numpy.array(["a", 2.0], dtype=object)
+    assert differences(before, after) == [((1,), 2.0)]
+
+
+def test_a_name_of_strangers_seeds_too() -> None:
+    """A lone surrogate in it."""
+    assert seeded(0, "mine.\ud800", "a", 0).random() != seeded(0, "mine.\ud801", "a", 0).random()
+
+
 def test_a_long_text_is_compared_at_once() -> None:
     """Without the square of its words."""
     before = "word " * 200_000

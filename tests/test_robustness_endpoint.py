@@ -24,6 +24,7 @@ class Server(ThreadingHTTPServer):
         self.script: list[int | None] = []
         self.batches: list[list[Any]] = []
         self.answer: Any = None
+        self.cut = 0
 
     @property
     def url(self) -> str:
@@ -52,7 +53,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Retry-After", "0")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        whole = self.server.cut <= 0
+        self.server.cut -= 1
+        self.wfile.write(body if whole else body[:3])
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
@@ -112,3 +115,28 @@ def test_only_http_is_spoken() -> None:
     """No file is opened by a URL."""
     with pytest.raises(UsageError, match="is no URL of a model"):
         Endpoint("file:///etc/passwd")
+
+
+def test_a_broken_answer_is_asked_for_again(server: Server) -> None:
+    """It says nothing of the input."""
+    server.cut = 1
+    assert Caller(adapted(Endpoint(server.url, pause=0.01)))(["ab"])["ab"].label == "short"
+    assert len(server.batches) == 2
+    server.cut = 9
+    with pytest.raises(ProgramError, match="gave no answer in 2 attempts: IncompleteRead"):
+        Caller(adapted(Endpoint(server.url, pause=0.01, retries=1)))(["x"])
+
+
+def test_an_endpoint_that_breaks_on_a_bad_input_has_not_refused_it(server: Server) -> None:
+    """An answer of 500 is no refusal, one of 422 is."""
+    caller = Caller(adapted(Endpoint(server.url, pause=0.001, retries=1)))
+    assert caller.attempt("") == ("raised", "EndpointRefused")
+    server.script = [500, 500]
+    assert caller.attempt("x") == ("raised", "ProgramError")
+
+
+def test_no_password_stands_in_an_url() -> None:
+    """It would stand in each report."""
+    with pytest.raises(UsageError, match="the URL of the model holds a name or a password") as raised:
+        Endpoint("https://user:secret@example.org/predict")
+    assert "secret" not in str(raised.value)

@@ -49,13 +49,14 @@ def test_a_weak_model_fails_one_item_with_one_message(pytester: pytest.Pytester)
     made.stdout.fnmatch_lines(
         [
             "model gate: case.upper fail",
-            "FAIL case.upper: flips * of 300 = * %, bounds * to * %, limit 2 %",
+            "FAIL case.upper: flips * of 300 = * %, bounds * to * %, limit 2 % (natural)",
             "  the lower bound is above the limit",
             '  smallest: "*"',
             '         -> "*"   * -> *',
             "  saved: .bugsle/robustness/test_model.py-test_weak-*/case.upper-*.json",
             "  n = 300 examples, 0 no-ops",
-            "PASS whitespace.double: flips 0 of 300 = 0 %, bounds 0 to 1 %, limit 2 %",
+            "PASS whitespace.double: flips 0 of 300 = 0 %, bounds 0 to 1 %, limit 2 % (natural)",
+            "next: mend the model; `bugsle accept models` keeps what was saved *",
             "NaiveBayes: * inputs in * calls, seed 0",
         ]
     )
@@ -87,6 +88,12 @@ def test_all_that_is_asked_in_a_test_is_reported_together(pytester: pytest.Pytes
         ]
     )
     made.stdout.fnmatch_lines(["to the end"])
+
+
+def test_what_passed_is_shown_where_it_is_asked_for(pytester: pytest.Pytester) -> None:
+    """By pytest's own `-rP`."""
+    assert "flips 0 of" not in run(pytester, STRONG).stdout.str()
+    run(pytester, STRONG, "-rP").stdout.fnmatch_lines(["*model gate*", "PASS *: flips 0 of *"])
 
 
 def test_a_test_that_fails_by_itself_keeps_its_failure(pytester: pytest.Pytester) -> None:
@@ -182,6 +189,8 @@ def test_a_saved_case_is_replayed_and_accepted_it_is_a_regression(pytester: pyte
             "FAIL replay: 1 of 1 accepted cases fail again",
             "  case.upper, bug #42: the label must stay",
             "  smallest: *",
+            f"  case: {moved[0][1].relative_to(pytester.path).as_posix()}",
+            "  next: mend the model; delete the file of a case that is no fault",
         ]
     )
     mended = run(pytester, lenient.replace("CASED", "CONTROL"))
@@ -233,7 +242,7 @@ def test_an_untriaged_confident_error_fails_its_test_however_good_the_rate(pytes
         [
             "model gate: confident_errors BUG405",
             "PASS confident errors: 1 of 300 *",
-            "  BUG405: it is a finding whatever the rate; next: mend the model or the label, or triaged={'*'}",
+            "  BUG405: it is a finding whatever the rate; next: mend the model or the label, or triaged={'*'} (--triaged)",
         ]
     )
     made.stdout.no_fnmatch_line("*= model gates =*")
@@ -326,3 +335,92 @@ def test_an_input_of_ten_thousand_characters_is_refused_or_it_fails(pytester: py
     made.stdout.fnmatch_lines(
         ["model gate: refuses fail", "FAIL refuses: 0 of 2 bad inputs are refused with an error"]
     )
+
+
+def test_what_the_first_gate_says_is_not_lost_by_wrong_use_of_the_second(pytester: pytest.Pytester) -> None:
+    """Both stand in the message."""
+    made = run(
+        pytester,
+        """
+    def test_two(robustness):
+        robustness(CASED, TEXTS).invariant("case.upper")
+        robustness(lambda text: 0.5, TEXTS).invariant("case.upper")
+""",
+    )
+    made.assert_outcomes(failed=1)
+    made.stdout.fnmatch_lines(["the model answers numbers, and no tolerance is given*", "FAIL case.upper*"])
+
+
+def test_a_gate_of_another_test_is_asked_nothing(pytester: pytest.Pytester) -> None:
+    """It would be judged by nobody, and the test green."""
+    made = run(
+        pytester,
+        """
+    GATES = []
+
+    def test_first(robustness):
+        GATES.append(robustness(CONTROL, TEXTS))
+        GATES[0].invariant("case.upper")
+
+    def test_second():
+        GATES[0].invariant("case.lower")
+""",
+    )
+    made.assert_outcomes(passed=1, failed=1)
+    made.stdout.fnmatch_lines(["*this gate belongs to test_model.py::test_first, which is over.*"])
+
+
+def test_a_method_of_a_test_case_is_settled_at_its_end(pytester: pytest.Pytester) -> None:
+    """As a function is; one that fails or is skipped by itself stays so."""
+    made = run(
+        pytester,
+        """
+    import unittest
+    import pytest
+
+    class TestModels(unittest.TestCase):
+        @pytest.fixture(autouse=True)
+        def _gate(self, request):
+            self.gate = lambda model: request.getfixturevalue("robustness")(model, TEXTS)
+
+        def test_weak(self):
+            self.gate(CASED).invariant("case.upper")
+
+        def test_strong(self):
+            self.gate(CONTROL).invariant("case.upper")
+
+        def test_fails(self):
+            self.gate(CONTROL).invariant("case.upper")
+            self.assertEqual(1, 2)
+
+        def test_skips(self):
+            self.gate(CASED).invariant("case.upper")
+            self.skipTest("not today")
+""",
+    )
+    made.assert_outcomes(passed=1, failed=2, skipped=1)
+    made.stdout.fnmatch_lines(["*1 != 2*", "model gate: case.upper fail"])
+
+
+def test_two_workers_save_and_replay_at_once(pytester: pytest.Pytester) -> None:
+    """Each of them the cases of its tests, and two runs the same ones."""
+    pytest.importorskip("xdist")
+    body = """
+    import pytest
+
+    @pytest.mark.parametrize("number", range(6))
+    def test_weak(robustness, number):
+        robustness(CASED, TEXTS).invariant("case.upper", "typos.drop", max_flip_rate=0.01)
+"""
+    small = Path(__file__).with_name("small_models.py")
+    (pytester.path / small.name).write_bytes(small.read_bytes())
+    pytester.makepyfile(test_model=HEAD + body)
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:randomly"]
+    runs = [
+        subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+        for _ in range(2)
+    ]
+    said = [each.communicate()[0] for each in runs]
+    assert all("6 failed" in each and "Traceback" not in each for each in said)
+    assert len(saved(pytester)) == 12
+    assert all(json.loads(path.read_text())["test"].startswith("test_model.py") for path in saved(pytester))

@@ -376,3 +376,81 @@ def test_with_a_block_the_model_is_asked_at_its_end() -> None:
         gate.invariant("case.upper")
         assert gate.judged == []
     assert len(gate.judged) == 1
+
+
+def test_the_baseline_has_names_of_its_own() -> None:
+    """Labels that are none of the right ones would make any model better; columns are those of its own classes."""
+
+    class Named:
+        def __init__(self, classes: list[str]) -> None:
+            self.classes_ = classes
+
+        def predict(self, texts: list[str]) -> list[str]:
+            return [self.classes_[-1] for _ in texts]
+
+        def predict_proba(self, texts: list[str]) -> list[list[float]]:
+            return [[*(0.0 for _ in self.classes_[1:]), 1.0] for _ in texts]
+
+    gate = ModelGate(Named(["bad", "good"]), TEXTS, LABELS)
+    gate.not_worse_than(Named(["bad", "fair", "good"]))
+    (made,) = gate.results()
+    assert made.figures["loss of accuracy"] == 0
+    other = ModelGate(Named(["bad", "good"]), TEXTS, LABELS)
+    other.not_worse_than(lambda text: "POSITIVE", margin=0.5)
+    with pytest.raises(
+        UsageError, match=r"no answer of the baseline .* is ever one of the labels: 'POSITIVE', and"
+    ):
+        other.results()
+
+
+def test_what_the_baseline_raises_on_takes_no_part() -> None:
+    """It would else be newly right."""
+
+    def old(text: str) -> str:
+        if "film" in text:
+            raise ValueError("no films")
+        return trained().predict([text])[0]
+
+    gate = ModelGate(trained(), TEXTS[:60], LABELS[:60])
+    gate.not_worse_than(old, margin=0.5)
+    (made,) = gate.results()
+    films = sum("film" in text for text in TEXTS[:60])
+    assert made.examples == 60 - films and made.figures["newly right"] == 0
+    assert f"{films} examples left out on which the baseline" in made.message and "raises" in made.message
+
+
+def test_a_model_that_is_always_wrong_is_judged() -> None:
+    """Where its scores know the labels, they are no other names."""
+    gate = ModelGate(lambda text: {"good": 0.9, "bad": 0.1}, TEXTS[:20], ["bad"] * 20)
+    gate.confident_errors(threshold=0.8)
+    assert gate.results()[0].outcome == "fail"
+
+
+def test_a_score_that_is_hardly_any_is_no_probability() -> None:
+    """It would need as many other labels as there are atoms."""
+    gate = ModelGate(lambda text: ("good", 1e-300), TEXTS[:20], LABELS[:20])
+    gate.confident_errors()
+    assert gate.results()[0].outcome == "invalid"
+
+
+def test_classes_are_named_in_the_other_process_too(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what JSON would change is not asked there."""
+    (tmp_path / "scoring_model.py").write_text(
+        "def rows(inputs):\n    return [[0.1, 0.9] for _ in inputs]\n\n"
+        "def keys(row):\n    return str(type(next(iter(row))))\n\ndef kinds(row):\n    return type(row).__name__\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import scoring_model  # type: ignore[import-not-found]  # made above
+
+    gate = ModelGate(scoring_model.rows, TEXTS[:2], batch=True, classes=["bad", "good"])
+    gate.deterministic()
+    (made,) = gate.results()
+    assert made.outcome == "pass" and "other process: 0 of 2 differ" in made.message
+    for model, example in ((scoring_model.keys, {1: 2.0}), (scoring_model.kinds, (1.0, 2.0))):
+        gate = ModelGate(model, [example])
+        gate.deterministic()
+        (made,) = gate.results()
+        assert (
+            made.outcome == "pass"
+            and "other process: not asked, the examples are nothing that JSON holds" in made.message
+        )

@@ -111,7 +111,8 @@ def test_a_model_that_raises_on_everything_is_told_at_once() -> None:
         raise KeyError(text)
 
     with pytest.raises(
-        ProgramError, match="raises on every input: KeyError: 'e'\n  why: the last one was 'e'"
+        ProgramError,
+        match="has no answer to any of the first 5 inputs: KeyError: 'e'\n  why: the last one was 'e'",
     ):
         Caller(adapted(broken))(list("abcdefgh"))
 
@@ -123,7 +124,11 @@ def test_a_model_that_raises_on_everything_is_told_at_once() -> None:
         (lambda inputs: "abc", "answered str to a list of 3 inputs"),
         (lambda inputs: 5, "answered int to a list of 3 inputs"),
         (lambda inputs: [None] * 3, "does not answer to 'a': NoneType None is no answer"),
-        (lambda inputs: [math.nan] * 3, "does not answer to 'a': nan is no answer"),
+        (lambda inputs: {"x", "y", "z"}, "answered set to a list of 3 inputs"),
+        (lambda inputs: [{"label": None}] * 3, "does not answer to 'a': the label None is none"),
+        (lambda inputs: [{"label": math.nan}] * 3, "does not answer to 'a': the label nan is none"),
+        (lambda inputs: [{"label": ["x"]}] * 3, r"does not answer to 'a': the label \['x'\] is none"),
+        (lambda inputs: (each for each in inputs), "answered generator to a list of 3 inputs"),
     ],
 )
 def test_answers_that_belong_to_no_input_are_told(model: Any, said: str) -> None:
@@ -252,3 +257,143 @@ def test_what_is_no_model_is_told() -> None:
 def test_a_long_text_is_shown_by_its_ends() -> None:
     """With how much is left out."""
     assert shortened("x" * 1000, 20) == "xxxxxxxxxx … 980 characters … xxxxxxxxxx"
+
+
+def test_an_answer_that_is_not_finite_is_one_bad_input() -> None:
+    """The others are answered; it is shown as what it is."""
+    caller = Caller(
+        adapted(lambda text: math.nan if text == "b" else [math.inf, 0.5] if text == "c" else 0.5)
+    )
+    answers = caller(list("abc"))
+    assert (answers["a"].value, answers["b"].error, answers["c"].error) == (
+        0.5,
+        "no answer: nan",
+        "no answer: a score of inf",
+    )
+    assert answers["b"].shown() == "no answer: nan"
+    with pytest.raises(ProgramError, match="has no answer to any of the first 5 inputs: no answer: nan"):
+        Caller(adapted(lambda text: math.nan))(list("abcdefgh"))
+
+
+def test_a_table_of_answers_is_read_by_its_rows() -> None:
+    """Its columns are the labels, or a label and its score."""
+    pandas = pytest.importorskip("pandas")
+    polars = pytest.importorskip("polars")
+    for frame in (pandas.DataFrame, polars.DataFrame):
+        scores = frame({"bad": [0.1, 0.7], "good": [0.9, 0.3]})
+        answers = Caller(adapted(lambda inputs, made=scores: made, batch=True))(["a", "b"])
+        assert [answers[text].label for text in "ab"] == ["good", "bad"] and answers["a"].confidence == 0.9
+    labels = pandas.DataFrame({"label": ["x", "y"], "score": [0.5, 0.6]}, index=[9, 4])
+    answers = Caller(adapted(lambda inputs: labels, batch=True))(["a", "b"])
+    assert [(each.label, each.confidence) for each in answers.values()] == [("x", 0.5), ("y", 0.6)]
+
+
+def test_a_model_may_do_what_it_likes_with_what_it_is_given() -> None:
+    """Take inputs off the list, scale an array in place: the examples stay what they were."""
+
+    def takes_off(inputs: list[Any]) -> list[float]:
+        made = []
+        while inputs:
+            array = inputs.pop(0)
+            array *= 2
+            made.append(float(array.sum()))
+        return made
+
+    examples = [numpy.arange(3.0), numpy.arange(3.0) + 1]
+    probes = [boxed(each) for each in examples]
+    caller = Caller(adapted(takes_off, batch=True))
+    first = caller(probes)
+    assert [first[probe].value for probe in probes] == [6.0, 12.0]
+    assert [each.value for each in caller.fresh(probes)] == [6.0, 12.0] and examples[0].sum() == 3.0
+    assert caller.attempt(examples[0]) == ("answered", "6.0") and examples[0].sum() == 3.0
+
+
+def test_what_cannot_be_copied_is_given_as_it_is() -> None:
+    """A lock, for one."""
+    lock = threading.Lock()
+    probe = boxed((lock,))
+    assert Caller(adapted(lambda given: str(given[0] is lock)))([probe])[probe].label == "True"
+
+
+def test_a_model_that_leaves_the_program_raises() -> None:
+    """Its exit code would else be that of the run: 0, a pass."""
+
+    def model(text: str) -> str:
+        if text == "b":
+            raise SystemExit(0)
+        return "x"
+
+    caller = Caller(adapted(model))
+    assert caller(list("abc"))["b"].error == "SystemExit: 0"
+    assert caller.attempt("b") == ("raised", "SystemExit")
+
+
+def test_an_error_without_words_is_told_by_its_kind() -> None:
+    """Even where its own words raise."""
+
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    def model(text: str) -> str:
+        if text == "b":
+            raise Silent
+        return "x"
+
+    assert Caller(adapted(model))(list("ab"))["b"].error == "Silent"
+
+
+def test_an_answer_of_another_shape_is_an_answer_all_the_same() -> None:
+    """Nothing that a batch was answered is taken for a refusal."""
+    for answer in (None, 5, (each for each in "a"), {"x": 1}):
+        happened, _ = Caller(adapted(lambda inputs, made=answer: made, batch=True)).attempt("a")
+        assert happened == "answered"
+
+
+def test_an_estimator_of_several_outputs_is_told() -> None:
+    """A row of two answers is no row of scores."""
+
+    class Several:
+        classes_ = (numpy.array([0, 1]), numpy.array(["a", "b", "c"]))
+
+        def predict(self, table: Any) -> Any:
+            return numpy.zeros((len(table), 2))
+
+        def predict_proba(self, table: Any) -> Any:
+            return [numpy.zeros((len(table), 2)), numpy.zeros((len(table), 3))]
+
+    with pytest.raises(UsageError, match="the estimator gives 2 answers to each input"):
+        Caller(adapted(Several()))([boxed([1.0])])
+
+
+def test_classes_may_be_an_array() -> None:
+    """As an estimator has them."""
+    given = adapted(Estimator(), classes=numpy.array(["no", "yes"]))
+    assert given.classes == ["no", "yes"] and {type(each) for each in given.classes} == {str}
+
+
+def test_names_and_errors_of_strangers_send_nothing_to_a_terminal() -> None:
+    """They are shown on one line, with escapes."""
+
+    def model(text: str) -> str:
+        raise ValueError("\x1b[31mred\n::error::x")
+
+    adapted_model = adapted(model, name="m\x1b[31m")
+    assert adapted_model.name == "m\\x1b[31m"
+    with pytest.raises(ProgramError) as raised:
+        Caller(adapted_model)(list("abcdef"))
+    assert "\x1b" not in str(raised.value) and "ValueError: \\x1b[31mred\\n::error::x" in raised.value.what
+
+
+def test_one_answer_of_an_array_is_shown_alone() -> None:
+    """As that of a list is."""
+    assert Caller(adapted(Estimator())).attempt([1.0, 2.0])[1].startswith("[0.0")
+
+
+def test_after_a_bad_input_that_hangs_the_model_is_asked_on() -> None:
+    """It was left once, and not for good."""
+    ended = threading.Event()
+    caller = Caller(adapted(lambda text: ended.wait(20) and "x" if text == "b" else "y"), timeout=0.1)
+    assert caller.attempt("b") == ("timed out", "0.1 s")
+    assert caller(["a"])["a"].label == "y"
+    ended.set()

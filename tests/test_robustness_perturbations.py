@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from pytest_bugsle import robustness
 from pytest_bugsle.errors import UsageError
-from pytest_bugsle.robustness.edits import apply, boxed, fits
+from pytest_bugsle.robustness.edits import apply, boxed, fits, unboxed
+from pytest_bugsle.robustness.other_kinds import for_examples
 from pytest_bugsle.robustness.perturbations import (
     NATURES,
     REGISTRY,
@@ -23,6 +24,7 @@ from pytest_bugsle.robustness.perturbations import (
     Perturbation,
     chosen,
     families,
+    groups_of,
     load,
 )
 from pytest_bugsle.robustness.text_typos import typo
@@ -194,6 +196,18 @@ def test_words_choose() -> None:
     assert families()[:2] == ["case", "contractions"]
 
 
+def test_no_perturbation_is_lost_for_its_name() -> None:
+    """Two lambdas share one; what is asked for twice is one all the same."""
+    one, other = (lambda text: f"{text}!"), (lambda text: f"{text}?")
+    first, second = chosen([one, other, one])
+    assert (first.name, second.name) == ("lambda", "lambda-2")
+    assert [each.edit("a", chance(0)) for each in (first, second)] == [[(1, 1, "!")], [(1, 1, "?")]]
+    tables = [robustness.swaps({word: "b"}, name="mine") for word in ("a", "c")]
+    assert [each.name for each in chosen([*tables, tables[0], "case.upper", "case.upper"])] == [
+        "mine", "mine-2", "case.upper",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("words", "task", "said"),
     [
@@ -278,3 +292,82 @@ def test_variations_are_a_strategy(data: st.DataObject) -> None:
     """For a user's own properties."""
     before, changed = data.draw(robustness.variations(["some words", "other text"], "typos"))
     assert boxed(before) != boxed(changed) and before in ("some words", "other text")
+
+
+def test_two_of_one_name_are_two() -> None:
+    """Two lambdas, or a typo on another keyboard; the same one twice is one."""
+    first, second = (lambda text: text.upper()), (lambda text: text.lower())
+    made = chosen([first, second, first, "typos.key", typo("key", layout="qwertz"), "typos.key"])
+    assert [each.name for each in made] == ["lambda", "lambda-2", "typos.key", "typos.key-2"]
+    assert [each.edit("Ab", chance(0)) for each in made[:2]] == [[(0, 2, "AB")], [(0, 2, "ab")]]
+
+
+def test_what_is_missing_is_not_varied() -> None:
+    """Among texts or rows: None, NaN."""
+    (upper,) = chosen(["case.upper"])
+    made = varied(once(["a text", None, float("nan")]), upper, seed=0)
+    assert (len(made.all), made.no_ops) == (1, 2)
+
+
+def test_a_perturbation_may_change_its_copy() -> None:
+    """The example stays as it was, and the change is found."""
+
+    def slip(row: dict[str, float]) -> dict[str, float]:
+        row["a"] *= 1000
+        return row
+
+    row = {"a": 1.0}
+    (made,) = chosen([slip], others={})
+    (variation,) = varied(once([row]), made, seed=0).all
+    assert row == {"a": 1.0} and unboxed(variation.after) == {"a": 1000.0}
+
+
+def test_a_perturbation_that_raises_is_named() -> None:
+    """With what it was to vary; so is what says whether a variation is valid."""
+    (broken,) = chosen([lambda text: text.no_such_method()])
+    with pytest.raises(UsageError, match=r"lambda raises AttributeError: .*\n  why: it was to vary 'a text'"):
+        varied(once(["a text"]), broken, seed=0)
+    (upper,) = chosen(["case.upper"])
+    with pytest.raises(
+        UsageError, match=r"valid= raises ZeroDivisionError: .*\n  why: .* 'A' still means 'a'"
+    ):
+        varied(once(["a"]), upper, seed=0, valid=lambda before, after: bool(1 / 0))
+    with pytest.raises(UsageError, match=r"case.upper raises TypeError: .*\n  why: it was to vary 5"):
+        varied(once([5]), upper, seed=0)
+
+
+def test_words_for_texts_are_none_for_rows() -> None:
+    """And a nature is that of what can be varied."""
+    rows = [{"a": 1.5}, {"a": 2.5}]
+    known = for_examples(rows)
+    assert {each.kind for each in chosen(["natural"], others=known)} == {"row"}
+    assert {each.kind for each in chosen(["natural"], others=for_examples(["a text"]))} == {"text"}
+    with pytest.raises(
+        UsageError, match=r"'case' varies texts, and the examples are none.\n  next: there are columns"
+    ):
+        chosen(["case"], others=known)
+    with pytest.raises(UsageError, match="there is no 'natural' for examples of this kind"):
+        chosen(["natural"], others=for_examples([object()]))
+    assert for_examples([None, "a text"]) is None
+
+
+def test_rows_of_texts_and_numbers_are_no_arrays() -> None:
+    """A family of both has what applies."""
+    numpy = pytest.importorskip("numpy")
+    for row in (("red", 1.5), numpy.array(["red", 1.5], dtype=object)):
+        assert [each.name for each in chosen(["noise"], others=for_examples([row]))] == ["noise.row"]
+    numbers = for_examples([(1.5, 2.0)])
+    assert [each.name for each in chosen(["noise", "blur"], others=numbers)] == ["noise.row", "blur.box"]
+
+
+def test_what_came_by_itself_decides_by_itself() -> None:
+    """Though its nature was named, too."""
+
+    def mine(text: str) -> str:
+        return f"{text}!"
+
+    words = ["natural", mine, typo("key", name="case.mine"), "case"]
+    made = chosen(words)
+    groups = groups_of(made, words, None)
+    assert "mine" not in groups and "case.mine" not in groups and groups["case.upper"] == "case"
+    assert groups["whitespace.pad"] == "natural"

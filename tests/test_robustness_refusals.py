@@ -70,7 +70,7 @@ def test_only_an_error_is_a_refusal() -> None:
     judgement = refused(
         [
             Attempt("None", "raised", "TypeError"),
-            Attempt("empty", "answered", "positive"),
+            Attempt("empty", "answered", "'positive'"),
             Attempt("NaN", "timed out", "2 s"),
             Attempt("wrong type", "died", "signal 11"),
             Attempt("too long", "raised", "RecursionError"),
@@ -84,6 +84,7 @@ def test_only_an_error_is_a_refusal() -> None:
         "  NaN: no answer and no error within 2 s",
         "  wrong type: the process died (signal 11)",
         "  too long: RecursionError: an accident, no refusal",
+        "  next: let the model raise an error for these before it answers",
     )
     assert [one.id for one in judgement.examples] == ["empty", "NaN", "wrong type", "too long"]
     assert judgement.remarks[0].rule == "BUG404"
@@ -96,3 +97,21 @@ def test_all_refused_pass_and_none_asked_is_undecided() -> None:
     assert refused([]).message == (
         "UNDECIDED refuses: no bad input could be made for such examples: name some, or hand over your own",
     )
+
+
+def test_bad_inputs_are_of_the_kind_of_the_good_one() -> None:
+    """A model of arrays refuses a list by accident, and NaN not at all."""
+    numpy = pytest.importorskip("numpy")
+    asked: dict[str, Any] = {"nan": True, "infinite": True, "too_long": 5, "columns": True}
+    for good in (numpy.array([1.5, 2.0]), numpy.eye(2, dtype="int64"), numpy.eye(2, dtype="float32")):
+        made = by_name(good, **asked)
+        assert {type(value) for value in made.values()} == {numpy.ndarray} and len(made) == 6
+        assert numpy.isnan(made["NaN"]).sum() == 1 and made["NaN"].shape == good.shape
+        assert made["a column missing"].dtype == good.dtype
+    assert {type(value) for value in by_name((1.5, 2.0), **asked).values()} == {tuple}
+
+
+def test_an_endpoint_that_breaks_has_refused_nothing() -> None:
+    """ProgramError is ours: no answer came."""
+    assert refused([Attempt("empty", "raised", "ProgramError")]).outcome == "fail"
+    assert refused([Attempt("empty", "raised", "EndpointRefused")]).outcome == "pass"

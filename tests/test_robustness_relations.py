@@ -54,7 +54,9 @@ def test_labels_errors_and_what_has_no_score() -> None:
     """An error is another answer; a direction needs a score."""
     good, bad, raised = Answer("good", {"good": 0.9}), Answer("bad", {"bad": 0.9}), Answer(error="ValueError")
     assert Same().broken(good, bad) and Same().broken(good, raised) and not Same().broken(good, good)
-    assert not Same(0.01).broken(good, Answer("good"))
+    assert Same(0.01).broken(good, Answer("good"))
+    with pytest.raises(UsageError, match="labels without scores, and a tolerance of scores is given"):
+        Same(0.01).broken(Answer("good"), Answer("good"))
     with pytest.raises(UsageError, match="numbers, and no tolerance is given"):
         Same().broken(Answer(value=1.0), Answer(value=1.0))
     assert Direction(lower_by=0.1).broken(good, raised)
@@ -76,3 +78,15 @@ def test_labels_errors_and_what_has_no_score() -> None:
 def test_a_relation_is_said_in_words(relation: Relation, said: str) -> None:
     """For who reads a failure long after the test was written."""
     assert relation.demand() == said
+
+
+def test_a_whole_number_beside_another_number_is_one() -> None:
+    """A regression that answers 0 for 0.0 has not changed its mind; a label beside a number has."""
+    whole, number = Answer(0), Answer(value=0.001)
+    for before, after in ((whole, number), (number, whole)):
+        assert not Same(0.1).broken(before, after) and Same(0.0001).broken(before, after)
+        assert not Direction(lower_by=-0.1).broken(before, after)
+        assert Same(0.1).broken(Answer("0"), number) and Same(0.1).broken(number, Answer(True))
+    assert Direction(higher_by=0.0).broken(number, whole) and not Direction(lower_by=0.0).broken(
+        number, whole
+    )

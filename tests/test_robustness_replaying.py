@@ -180,6 +180,29 @@ def test_a_direction_without_a_score_is_undecided(repository: Repository) -> Non
     )
 
 
+def test_what_is_within_its_limit_is_not_saved(repository: Repository) -> None:
+    """Though some of it flips."""
+    made = repository.asked(loud, upper(0.001, limit=1.0))["invariant"]
+    assert (made.outcome, made.saved) == ("pass", None) and made.flips and repository.cases() == []
+
+
+def test_an_accepted_case_whose_file_is_broken_is_undecided(repository: Repository) -> None:
+    """It guards nothing any more; a new one is a note."""
+    repository.asked(loud, upper(0.001))
+    ((path, _),) = repository.cases()
+    path.write_text("{")
+    assert repository.asked(loud, upper(0.9))["replay"].outcome == "pass"
+    path.unlink()
+    repository.asked(loud, upper(0.001))
+    repository.accept()
+    ((path, _),) = repository.cases()
+    path.write_text("{")
+    made = repository.asked(loud, upper(0.9))["replay"]
+    assert (made.outcome, made.decides) == ("undecided", True) and made.findings[0].rule == "BUG410"
+    assert "UNDECIDED replay: accepted cases cannot be replayed\n  saved case tests/" in made.message
+    assert made.message.endswith("  next: mend or delete the file of what is not replayed")
+
+
 @pytest.mark.parametrize("ask", [upper(0.01), falls()], ids=["score", "direction"])
 def test_a_model_that_raises_on_a_case_fails_it(repository: Repository, ask: Ask) -> None:
     """On its example as on its variation."""
@@ -211,3 +234,33 @@ def test_a_target_that_no_file_holds_is_not_saved(repository: Repository) -> Non
     ask: Ask = lambda gate: gate.directional(str.upper, lower_by=0.1, target=("a", 1))  # noqa: E731
     made = repository.asked(model, ask)["directional"]
     assert made.outcome == "fail" and made.saved is None and not repository.cases()
+
+
+def test_an_accepted_case_that_cannot_be_replayed_leaves_it_undecided(repository: Repository) -> None:
+    """A regression case that somebody broke by hand, or left behind with its test's old name, guards nothing."""
+    repository.asked(loud, upper(0.01))
+    repository.accept()
+    ((path, case),) = repository.cases()
+    for broken in ("<<<<<<< HEAD\n", json.dumps(json.loads(path.read_text()) | {"after": "other"})):
+        kept = path.read_bytes()
+        path.write_text(broken)
+        made = repository.asked(lambda text: 0.0, upper(0.01))["replay"]
+        assert (made.outcome, made.decides, made.findings[0].rule) == ("undecided", True, "BUG410")
+        assert "UNDECIDED replay: accepted cases cannot be replayed\n  saved case tests/" in made.message
+        path.write_bytes(kept)
+    (repository.top / "tests" / "test_model.py").write_text("def test_renamed(): pass\n")
+    gate = ModelGate(
+        lambda text: 0.0,
+        TEXTS,
+        test="tests/test_model.py::test_renamed",
+        store=CaseStore(
+            "tests/test_model.py::test_renamed",
+            local=None,
+            committed=repository.top / COMMITTED,
+            top=repository.top,
+        ),
+    )
+    upper(0.01)(gate)
+    replayed = gate.results()[0]
+    assert (replayed.outcome, replayed.decides) == ("undecided", True)
+    assert f"there is no {case.test}; next: bugsle accept models --only" in replayed.message

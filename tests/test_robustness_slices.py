@@ -72,7 +72,7 @@ def test_what_the_other_half_does_not_show_is_not_confirmed() -> None:
     even = {"ax": 10, "ay": 10, "bx": 10, "by": 10}
     judgement = in_halves({**even, "ax": 50}, even)
     assert judgement.outcome == "pass"
-    assert judgement.message[2].endswith(" searched in one half; in the other 0 confirmed and 3 not")
+    assert judgement.message[2].endswith(" searched in one half; 0 of 3 finds confirmed in the other")
     both = in_halves({**even, "ax": 50}, {**even, "ax": 50})
     assert "one = a and other = x" in both.message[1]
     part = in_halves({**even, "ax": 60, "ay": 30}, {**even, "ax": 45, "ay": 45})
@@ -174,3 +174,31 @@ def test_what_could_be_seen() -> None:
     seen = detectable(30, 970, 0.1, 20)
     assert seen is not None and 0.25 < seen < 0.5
     assert detectable(2, 10, 0.5, 100) is None
+
+
+def test_an_effect_that_shrinks_in_the_other_half_is_not_confirmed() -> None:
+    """However significant what is left of it is."""
+    keys = [str(number) for number in range(9000)]
+    held = halves(keys)
+    sides: dict[bool, list[int]] = {
+        side: [n for n, out in enumerate(held) if out is side] for side in (False, True)
+    }
+    correct, values = [True] * len(keys), ["other"] * len(keys)
+    for side, places in sides.items():
+        many = len(places) // 2
+        for place in places[:many]:
+            values[place] = "slice"
+        for share, group in ((0.07 if side else 0.2, places[:many]), (0.05, places[many:])):
+            for place in group[: round(share * len(group))]:
+                correct[place] = False
+    made = weak_slices(correct, {"mine": values}, predefined=[], keys=keys, min_effect=0.05)
+    assert made.outcome == "pass" and "0 of 1 finds confirmed in the other" in "\n".join(made.message)
+    smaller = weak_slices(correct, {"mine": values}, predefined=[], keys=keys, min_effect=0.03)
+    assert smaller.outcome == "fail"
+
+
+def test_labels_that_share_their_ends_are_two() -> None:
+    """They are shortened where they are shown alone."""
+    one, other = f"{'a' * 30}/{'b' * 30}", f"{'a' * 30}+{'b' * 30}"
+    made = dimensions(predicted=[one, one], labels=[one, other], columns={"mine": [(one,), (other,)]})
+    assert made["true"] == [one, other] and len(set(made["mine"])) == 2

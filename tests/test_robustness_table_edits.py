@@ -11,7 +11,7 @@ from chances import seeded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_bugsle.robustness import table_edits
+from pytest_bugsle.robustness import ModelGate, table_edits
 from pytest_bugsle.robustness.table_edits import columns_of
 
 TRAINING = [
@@ -117,3 +117,19 @@ def test_rows_keep_their_type() -> None:
     slipped = table_edits.unit_slip(row, seeded(0), columns)
     assert slipped.dtype == row.dtype and row.tolist() == [2, 25]
     assert numpy.isnan(table_edits.missing(row, seeded(0), columns)).sum() == 1
+
+
+def test_numbers_too_large_for_a_square_have_a_spread() -> None:
+    """Without an error."""
+    assert columns_of([{"a": 1e300}, {"a": -1e300}])["a"].spread == math.inf
+
+
+def test_noise_of_rows_is_in_the_units_of_each_column() -> None:
+    """Not in those of all numbers: a large column would drown a small one."""
+    rows = [(1000.0 * number, 0.01 * (number % 2)) for number in range(160)]
+    gate = ModelGate(lambda row: "odd" if row[1] > 0.005 else "even", rows)
+    gate.invariant("noise", max_flip_rate=0.05)
+    assert [(one.perturbation, one.outcome) for one in gate.results()] == [("noise.row", "pass")]
+    images = ModelGate(lambda image: "same", [[[1.0, number], [2.0, 0.5]] for number in range(160)])
+    images.invariant("noise", max_flip_rate=0.05)
+    assert [one.perturbation for one in images.results()] == ["noise.array"]

@@ -148,7 +148,11 @@ class AbGate:
         if not wrong:
             return ""
         names = ", ".join(for_terminal(f"{result.metric} {result.outcome}") for result in wrong)
-        return "\n".join([f"A/B gate: {names}", *(result.message for result in self.results)])
+        return f"A/B gate: {names}\n{self.message()}"
+
+    def message(self) -> str:
+        """Return what is said of all that was judged."""
+        return "\n".join(result.message for result in self.results)
 
 
 def is_wrong(result: ExperimentResult) -> bool:

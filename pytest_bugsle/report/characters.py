@@ -39,8 +39,9 @@ def names_of(edits: Sequence[ModelEdit]) -> list[str]:
     """Return the names of the characters that edits bring in, and that a reader cannot tell by their look."""
     found: dict[str, str] = {}
     for edit in edits:
+        there = edit.before if isinstance(edit.before, str) else ""
         for character in edit.after if isinstance(edit.after, str) else "":
-            if not character.isascii():
+            if not character.isascii() and character not in there:
                 found.setdefault(
                     character, f"U+{ord(character):04X} {unicodedata.name(character, 'without a name')}"
                 )

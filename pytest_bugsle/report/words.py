@@ -109,7 +109,20 @@ def _ends(where: Range) -> str:
 
 
 def summary(result: Result) -> str:
-    """Return `n of m fixes judged in X s: …`; m leaves out what was out of scope, not in the run or waived."""
+    """Return `n of m fixes judged in X s: …`; m leaves out what was out of scope, not in the run or waived.
+
+    Then how many checks of models pass, and of A/B tests, where there are any.
+    """
+    said = [_of_fixes(result)]
+    models = [each.outcome == "pass" for each in result.models or () if each.decides]
+    metrics = [each.outcome == "pass" for each in result.experiments or () if each.role != "exploratory"]
+    for what, passed in (("model check", models), ("A/B metric", metrics)):
+        if passed:
+            said.append(f"{sum(passed)} of {plural(len(passed), what)} pass.")
+    return " ".join(said)
+
+
+def _of_fixes(result: Result) -> str:
     fixes = [fix for fix in result.fixes if asked(fix)]
     if not fixes:
         return "0 fixes in the range." if result.range else "0 fixes judged."

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_bugsle.report.escape import for_terminal
+from pytest_bugsle.robustness.arguments import plain
+from pytest_bugsle.robustness.traits import is_missing
+
 _MOST_TEXT = 200
+_MARK = len(" … 10 characters … ")
+NO_ANSWER = "no answer"
+"""How the error of an input begins on which a model does not raise, and answers nothing that is finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +25,13 @@ class Answer:
     scores: Mapping[Any, float] = field(default_factory=dict)
     value: float | None = None
     error: str = ""
+
+    @property
+    def number(self) -> float | None:
+        """Return the number that this is beside another one: a regression may answer 0 for 0.0."""
+        return (
+            self.label if self.value is None and type(self.label) is int and not self.scores else self.value
+        )
 
     @property
     def confidence(self) -> float | None:
@@ -33,7 +47,7 @@ class Answer:
     def shown(self) -> str:
         """Return the answer in a few words."""
         if self.error:
-            return f"raises {self.error}"
+            return self.error if self.error.startswith(NO_ANSWER) else f"raises {self.error}"
         if self.value is not None:
             return f"{self.value:.4g}"
         sure = self.confidence
@@ -42,6 +56,10 @@ class Answer:
 
 class NoAnswer(ValueError):
     """What a model returned cannot be read as an answer; the message says what it was."""
+
+
+class NotFinite(NoAnswer):
+    """A model answered NaN or an infinity: it has no answer to this input, and may have one to others."""
 
 
 def read(raw: Any, classes: Sequence[Any] | None = None) -> Answer:
@@ -59,7 +77,7 @@ def read(raw: Any, classes: Sequence[Any] | None = None) -> Answer:
         return Answer(label=raw)
     if isinstance(raw, float):
         if not math.isfinite(raw):
-            raise NoAnswer(f"{raw} is no answer")
+            raise NotFinite(f"{raw}")
         return Answer(value=raw) if classes is None else Answer(label=raw)
     if isinstance(raw, Mapping):
         return _of_mapping(raw)
@@ -69,10 +87,18 @@ def read(raw: Any, classes: Sequence[Any] | None = None) -> Answer:
         return Answer(label=raw[0], scores={raw[0]: _finite(raw[1])})
     if isinstance(raw, list | tuple) and raw:
         if all(isinstance(each, Mapping) and "label" in each and "score" in each for each in raw):
-            return _best({each["label"]: _finite(each["score"]) for each in raw})
+            return _best({_label(each["label"]): _finite(each["score"]) for each in raw})
         if all(_is_number(each) for each in raw):
             return _of_row(raw, classes)
     raise NoAnswer(f"{type(raw).__name__} {shortened(repr(raw))} is no answer")
+
+
+def _label(value: Any) -> Any:
+    """Return a label; NoAnswer for what says nothing, or is not equal to itself."""
+    value = plain(value)
+    if is_missing(value) or not isinstance(value, Hashable):
+        raise NoAnswer(f"the label {shortened(repr(value))} is none")
+    return value
 
 
 def _is_number(value: Any) -> bool:
@@ -82,7 +108,7 @@ def _is_number(value: Any) -> bool:
 def _finite(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise NoAnswer(f"{number} is no score")
+        raise NotFinite(f"a score of {number}")
     return number
 
 
@@ -93,7 +119,7 @@ def _best(scores: Mapping[Any, float]) -> Answer:
 def _of_mapping(raw: Mapping[Any, Any]) -> Answer:
     if "label" in raw:
         score = raw.get("score")
-        label = raw["label"]
+        label = _label(raw["label"])
         return Answer(label=label, scores={} if score is None else {label: _finite(score)})
     if raw and all(_is_number(value) for value in raw.values()):
         return _best({label: _finite(value) for label, value in raw.items()})
@@ -110,8 +136,21 @@ def _of_row(row: Sequence[Any], classes: Sequence[Any] | None) -> Answer:
 
 
 def shortened(text: str, most: int = _MOST_TEXT) -> str:
-    """Return the text, or both ends of it with the number of characters that are left out."""
-    if len(text) <= most:
+    """Return the text, or both ends of it with the number of characters that are left out.
+
+    It is left whole where saying so would be as long as what is left out.
+    """
+    if len(text) <= most + _MARK:
         return text
     half = most // 2
     return f"{text[:half]} … {len(text) - 2 * half:,} characters … {text[-half:]}"
+
+
+def told(error: BaseException) -> str:
+    """Return a stranger's error on one line: its kind, and what it says, where it can say it."""
+    kind = type(error).__name__
+    try:
+        said = for_terminal(str(error))
+    except Exception:  # noqa: BLE001  # its words may raise, too
+        return kind
+    return f"{kind}: {shortened(said)}" if said else kind

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from math import fsum, isfinite, sqrt
+from math import copysign, fsum, inf, isfinite, sqrt
 from struct import pack, unpack
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,10 @@ def values_of(arrays: Iterable[Any]) -> Values:
         # Moments merge (Chan, Golub and LeVeque), so that no list of all values is held.
         own = fsum(numbers) / len(numbers)
         off, total = own - mean, n + len(numbers)
-        squares += fsum((value - own) ** 2 for value in numbers) + off * off * n * len(numbers) / total
+        # A product, for a power raises where it is too large for a float.
+        squares += (
+            sum((value - own) * (value - own) for value in numbers) + off * off * n * len(numbers) / total
+        )
         mean += off * len(numbers) / total
         n = total
     if not n:
@@ -140,7 +143,14 @@ def one_pixel(array: Any, random: Random, values: Values) -> Any:
 
 def float32(array: Any, random: Random, values: Values) -> Any:
     """Return the array after a round trip through single precision; whole numbers under 2²⁴ and float32 do not change."""
-    return _each(array, None, lambda value: float(unpack("<f", pack("<f", value))[0]))
+    return _each(array, None, _rounded)
+
+
+def _rounded(value: float) -> float:
+    try:
+        return float(unpack("<f", pack("<f", value))[0])
+    except OverflowError:
+        return copysign(inf, value)
 
 
 def _each(array: Any, values: Values | None, change: Callable[[float], float]) -> Any:

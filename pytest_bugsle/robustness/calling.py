@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Literal
 
 from pytest_bugsle.errors import ProgramError, UndecidedError, UsageError
-from pytest_bugsle.robustness.answers import Answer, NoAnswer, read, shortened
+from pytest_bugsle.robustness.answers import NO_ANSWER, Answer, NoAnswer, NotFinite, read, shortened, told
+from pytest_bugsle.robustness.arguments import rows_of
 from pytest_bugsle.robustness.edits import unboxed
 from pytest_bugsle.robustness.models import Model
 
@@ -66,10 +68,13 @@ class Caller:
             self.inputs += 1
             self._asked = [value]
             try:
-                raw = self.model.ask([value])
-                happened.append(("answered", shortened(repr(raw[0] if len(raw) == 1 else raw))))
-            except Exception as error:  # noqa: BLE001  # that is what is wanted of it
+                raw = self.model.ask([_own(value)])
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # that is what is wanted of it
                 happened.append(("raised", type(error).__name__))
+            else:
+                given = raw.tolist() if hasattr(raw, "tolist") else raw
+                alone = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
+                happened.append(("answered", shortened(repr(alone))))
 
         try:
             self._watched(ask)
@@ -85,10 +90,11 @@ class Caller:
         self.calls += 1
         self.inputs += len(inputs)
         try:
-            raw = self.model.ask(inputs)
+            # Copies, for a model may scale an array in place, or take its inputs off the list.
+            raw = self.model.ask([_own(each) for each in inputs])
         except (ProgramError, UsageError, UndecidedError):
             raise
-        except Exception as error:  # noqa: BLE001  # whatever a stranger's model raises
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a stranger's model raises
             if len(inputs) == 1:
                 return [self._raised(inputs[0], error)]
             middle = len(inputs) // 2
@@ -130,25 +136,27 @@ class Caller:
     def _hangs(self) -> UndecidedError:
         return UndecidedError(
             f"the model {self.model.name} did not answer within {self.timeout:g} s.",
-            why=f"asked was {_named(self._asked)}",
-            hint="timeout= is the limit for one call, in seconds; None waits for ever",
+            why=f"asked was {_named(self._asked)}; the call cannot be ended and runs on until this process does",
+            hint="timeout= (--timeout) is the limit for one call, in seconds; timeout=None waits for ever",
         )
 
-    def _raised(self, value: Any, error: Exception) -> Answer:
+    def _raised(self, value: Any, error: BaseException) -> Answer:
         self._bad += 1
-        said = f"{type(error).__name__}: {shortened(str(error))}" if str(error) else type(error).__name__
+        said = f"{NO_ANSWER}: {error}" if isinstance(error, NotFinite) else told(error)
         if not self._good and self._bad > _MOST_BAD_AT_FIRST:
             raise ProgramError(
-                f"the model {self.model.name} raises on every input: {said}",
+                f"the model {self.model.name} has no answer to any of the first {self._bad} inputs: {said}",
                 why=f"the last one was {_named([value])}",
-                hint="call the model with that input; batch=True says that it takes a list",
+                hint="call the model with that input; batch=True (--batch) says that it takes a list",
             ) from error
         return Answer(error=said)
 
     def _read(self, raw: Any, inputs: list[Any]) -> list[Answer]:
         if hasattr(raw, "detach"):
             raw = raw.detach().cpu().numpy()
-        if isinstance(raw, str | bytes | Mapping) or not hasattr(raw, "__len__"):
+        if hasattr(raw, "columns") and hasattr(raw, "__len__"):
+            raw = rows_of("the answers", raw)
+        if isinstance(raw, str | bytes | Mapping | set | frozenset) or not hasattr(raw, "__len__"):
             raise UsageError(
                 f"the model {self.model.name} answered {type(raw).__name__} to a list of {len(inputs)} inputs.",
                 why="an answer for each input, in their order, is needed",
@@ -165,14 +173,27 @@ class Caller:
         return [self._one(each, value) for each, value in zip(raw, inputs, strict=True)]
 
     def _one(self, raw: Any, value: Any) -> Answer:
-        self._good += 1
         try:
-            return read(raw, self.model.classes)
+            answer = read(raw, self.model.classes)
+        except NotFinite as error:
+            return self._raised(value, error)
         except (NoAnswer, TypeError, ValueError) as error:
             raise UsageError(
                 f"the model {self.model.name} does not answer to {_named([value])}: {error}.",
                 hint="a label, a number, scores by label, or {'label': …, 'score': …}",
             ) from error
+        self._good += 1
+        return answer
+
+
+def _own(value: Any) -> Any:
+    """Return a copy that a model may change; the value itself where it cannot be changed, or not be copied."""
+    if isinstance(value, str | bytes | int | float | None):
+        return value
+    try:
+        return deepcopy(value)
+    except Exception:  # noqa: BLE001  # whatever a stranger's object raises
+        return value
 
 
 def _named(inputs: Sequence[Any]) -> str:

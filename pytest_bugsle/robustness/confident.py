@@ -110,7 +110,7 @@ def confident_errors(
         ids = ", ".join([*(repr(one.id) for one in listed[:2]), *(["…"] if len(listed) > 2 else [])])
         whose = "it is a finding" if len(untriaged) == 1 else "each is a finding"
         lines.append(
-            f"  {CONFIDENT_AND_WRONG}: {whose} whatever the rate; next: mend the model or the label, or triaged={{{ids}}}"
+            f"  {CONFIDENT_AND_WRONG}: {whose} whatever the rate; next: mend the model or the label, or triaged={{{ids}}} (--triaged)"
         )
     mistaken = class_errors(read.predicted, labels, alpha=1 - level)
     shared = shared_traits(read.correct, inputs, alpha=1 - level) if inputs is not None else ()

@@ -14,6 +14,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, TypeAlias
 
+from pytest_bugsle.robustness.arguments import plain
+
 TextEdit: TypeAlias = tuple[int, int, str]
 FieldEdit: TypeAlias = tuple[Any, Any]
 Edit: TypeAlias = "TextEdit | FieldEdit"
@@ -77,11 +79,27 @@ def _parts(value: Any) -> Iterable[bytes]:
         yield f"{len(value)}".encode()
         for item in value:
             yield from _parts(item)
+    elif isinstance(value, set | frozenset):
+        yield from sorted(digest_of(item) for item in value)
     elif hasattr(value, "tobytes") and hasattr(value, "shape"):
         yield f"{value.dtype}{value.shape}".encode()
-        yield value.tobytes()
+        # The bytes of an array of objects are addresses.
+        if value.dtype.hasobject:
+            yield from _parts(value.tolist())
+        else:
+            yield value.tobytes()
     elif hasattr(value, "detach") and hasattr(value, "numpy"):  # a tensor
         yield from _parts(value.detach().cpu().numpy())
+    elif hasattr(value, "to_numpy"):  # a column or a table, which show no more than their ends
+        yield from _parts(
+            [list(getattr(value, name)) for name in ("columns", "index") if hasattr(value, name)]
+        )
+        yield from _parts(value.to_numpy())
+    elif hasattr(value, "tobytes") and hasattr(value, "mode"):  # an image of Pillow
+        yield f"{value.mode}{value.size}".encode()
+        yield value.tobytes()
+    elif repr(value) == object.__repr__(value) and getattr(value, "__dict__", None):
+        yield from _parts(vars(value))
     else:
         yield repr(value).encode("utf-8", "surrogatepass")
 
@@ -91,7 +109,8 @@ def seeded(seed: int, perturbation: str, example: Hashable, number: int) -> Rand
 
     By what the example holds, not by its place: an example more, or in another place, changes no other's variants.
     """
-    found = hashlib.blake2b(f"{seed}\0{perturbation}\0{number}\0".encode(), digest_size=8)
+    start = f"{seed}\0{perturbation}\0{number}\0"
+    found = hashlib.blake2b(start.encode("utf-8", "surrogatepass"), digest_size=8)
     found.update(
         example.encode("utf-8", "surrogatepass") if isinstance(example, str) else digest_of(unboxed(example))
     )
@@ -177,7 +196,10 @@ def _array_differences(before: Any, after: Any) -> list[Edit]:
     changed = before != after
     if before.dtype.kind == "f":
         changed &= ~(np.isnan(before) & np.isnan(after))
-    return [(tuple(map(int, place)), after[tuple(place)].item()) for place in np.argwhere(changed)]
+    values = after[changed].tolist()
+    if after.dtype.hasobject:
+        values = list(map(plain, values))
+    return list(zip(map(tuple, np.argwhere(changed).tolist()), values, strict=True))
 
 
 def _text_differences(before: str, after: str) -> list[Edit]:

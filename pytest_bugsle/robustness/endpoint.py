@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
@@ -44,6 +45,12 @@ class Endpoint:
     def __post_init__(self) -> None:
         if urlsplit(self.url).scheme not in ("http", "https"):
             raise UsageError(f"{self.url!r} is no URL of a model.", hint="http://… or https://…")
+        if "@" in urlsplit(self.url).netloc:
+            raise UsageError(
+                "the URL of the model holds a name or a password.",
+                why="a URL stands in messages and reports",
+                hint='Endpoint("https://…", headers={"Authorization": os.environ["…"]})',
+            )
 
     def ask_endpoint(self, inputs: list[Any]) -> Any:
         """Return the answers to a batch; EndpointRefused for a 4xx, ProgramError where none comes."""
@@ -60,7 +67,7 @@ class Endpoint:
                 what = f"it answers HTTP {error.code}: {said}"
                 asked = error.headers.get("Retry-After", "")
                 pause = min(_LONGEST_PAUSE, float(asked)) if asked.isdigit() else pause
-            except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
                 what = str(getattr(error, "reason", error)) or type(error).__name__
             except ValueError as error:
                 raise ProgramError(f"{self.url} does not answer in JSON: {error}") from error
@@ -78,8 +85,11 @@ class Endpoint:
         asked = urllib.request.Request(self.url, data=body, headers=headers, method="POST")  # noqa: S310  # http(s), see above
         with urllib.request.urlopen(asked, timeout=self.timeout) as answered:  # noqa: S310  # as above
             content: bytes = answered.read(_LARGEST + 1)
+            missing = answered.length
         if len(content) > _LARGEST:
             raise ProgramError(f"{self.url} answers more than {_LARGEST // 2**20} MB to one batch.")
+        if missing:  # read() does not say so where it is given a size
+            raise http.client.IncompleteRead(content, missing)
         return content
 
     def _answers(self, answered: Any) -> Any:

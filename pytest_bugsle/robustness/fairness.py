@@ -11,6 +11,7 @@ from pytest_bugsle.results import ModelGap, ModelGroup
 from pytest_bugsle.robustness.answers import Answer
 from pytest_bugsle.robustness.bounds import LEVEL, RateBound, flip_bound, least, rate_bound
 from pytest_bugsle.robustness.judgement import (
+    SHOWN,
     UNFAIR_GAP,
     Figure,
     Judgement,
@@ -39,6 +40,7 @@ METRICS = ("positive rate", "true positive rate", "false positive rate", "error 
 """Demographic parity, equal opportunity, the other half of equalised odds, and equal accuracy."""
 
 _MOST_TIMES = 10_000
+_MOST_WORDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ def fair(
     )
     worst = [gap for gap in gaps if gap.lower > max_gap]
     said = (
-        f"{len(worst)} of {len(judged)} gaps are over {percent(max_gap)}"
+        f"{len(worst)} of {len(judged)} gaps {'is' if len(worst) == 1 else 'are'} over {percent(max_gap)}"
         if worst
         else f"{count(len(set(groups)), 'group')}, {count(len(judged), 'metric')}, limit {percent(max_gap)}"
     )
@@ -348,12 +350,15 @@ def counterfactual(
     if needed is not None:
         lines.append(f"  next: {needed:,} templates would settle it, were this rate the true one")
     ranked = sorted(by_group, key=lambda group: (-by_group[group][0] / by_group[group][1], group))
+    ranked = [group for group in ranked if by_group[group][0]]
+    lines += ["  swaps of each word that change the answer:"] if ranked else []
     lines += [
         f"  {shown(group, 30)}: {by_group[group][0]} of {by_group[group][1]}"
-        for group in ranked
-        if by_group[group][0]
+        for group in ranked[:_MOST_WORDS]
     ]
-    lines += listing(listed)
+    if len(ranked) > _MOST_WORDS:
+        lines.append(f"  and {len(ranked) - _MOST_WORDS} more words")
+    lines += listing(listed, width=SHOWN)
     return Judgement(
         gate=gate,
         outcome=outcome,

@@ -10,6 +10,7 @@ from pytest_bugsle.probes import drive
 from pytest_bugsle.results import ModelResult
 from pytest_bugsle.robustness import repeating, replaying, reporting
 from pytest_bugsle.robustness.answers import Answer
+from pytest_bugsle.robustness.arguments import examples_of, labels_of, seconds, whole
 from pytest_bugsle.robustness.calling import TIMEOUT, Caller
 from pytest_bugsle.robustness.cases import CaseStore
 from pytest_bugsle.robustness.edits import boxed
@@ -41,30 +42,33 @@ class Inquiry:
         training: Sequence[Any] | None = None,
         timeout: float | None = TIMEOUT,
         name: str = "",
+        spec: str | None = None,
         test: str = "",
         store: CaseStore | None = None,
     ) -> None:
         self.model = adapted(model, batch=batch, classes=classes, name=name)
-        self.examples = [_as_array(example) for example in examples]
+        self.examples = examples_of(examples)
         if not self.examples:
             raise UsageError(
                 "there are no examples.",
                 why="a gate that judges nothing is no gate",
                 hint="robustness(model, texts)",
             )
-        self.labels = None if labels is None else [plain(label) for label in labels]
+        self.labels = None if labels is None else labels_of(labels)
         self._same_length("labels", self.labels)
-        self.seed = seed
+        self.seed = whole("seed", seed, -(2**63), example=0)
         self.task = task
         self.test = test
         self.once = once(self.examples)
-        self.caller = Caller(self.model, timeout=timeout)
-        self._spec = repeating.importable(model)
+        self.caller = Caller(self.model, timeout=seconds("timeout", timeout))
+        self._spec = spec or repeating.importable(model)
         self._batch = batch
-        self._training = training
+        self._classes = classes
+        self._training = None if training is None else examples_of(training)
         self._store = store
         self._checks: list[Check] = []
         self._results: list[ModelResult] = []
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -100,10 +104,25 @@ class Inquiry:
                 self._results += [result for each in made.values() for result in each or ()]
         return self._results
 
+    def close(self) -> None:
+        """Take no further question: the test that the gate belongs to is over, and nobody would ask the model."""
+        self._closed = True
+
+    def _ask(self, check: Check) -> None:
+        if self._closed:
+            raise UsageError(
+                f"this gate belongs to {self.test or 'a test'}, which is over.",
+                why="what it is asked now is never judged, and the test would be green for no reason",
+                hint="make the gate in the test that asks it: robustness(model, …)",
+            )
+        self._checks.append(check)
+
     def message(self) -> str:
         """Return what is said of the results so far, with the counts of what was asked."""
         calls = "1 call" if self.caller.calls == 1 else f"{self.caller.calls:,} calls"
         lines = [result.message for result in self._results]
+        if any(result.saved for result in self._results):
+            lines.append(reporting.SAVED)
         return "\n".join(
             [*lines, f"{self.model.name}: {self.caller.inputs:,} inputs in {calls}, seed {self.seed}"]
         )
@@ -112,10 +131,11 @@ class Inquiry:
         """Ask the saved cases again."""
         if self._store is None:
             return []
-        replayed, said = yield from replaying.replay(self._store)
-        if not replayed and not said:
+        replayed, lost, said = yield from replaying.replay(self._store)
+        lost = [*lost, *self._store.orphans()]
+        if not replayed and not lost and not said:
             return []
-        return [reporting.of_replay(replayed, said, model=self.model.name, test=self.test)]
+        return [reporting.of_replay(replayed, said, lost, model=self.model.name, test=self.test)]
 
     def _raising(self) -> Asking[list[ModelResult]]:
         """Ask all examples; those on which the model raises make a result of their own."""
@@ -150,7 +170,7 @@ class Inquiry:
                     f"{gate}: {error}", hint="mend the argument, or the labels and groups that were given"
                 ) from error
 
-        self._checks.append(check)
+        self._ask(check)
 
     def _result(self, judgement: Judgement, gate: str) -> list[ModelResult]:
         return [reporting.of_judgement(judgement, gate, model=self.model.name, test=self.test)]
@@ -170,20 +190,8 @@ class Inquiry:
             )
 
     @staticmethod
-    def _kept(made: Predictions, columns: Mapping[str, Sequence[Any]] | None) -> dict[str, list[Any]] | None:
+    def _kept(made: Predictions, columns: Mapping[str, list[Any]] | None) -> dict[str, list[Any]] | None:
         """Return columns without the examples on which the model raises."""
         if columns is None:
             return None
-        return {name: [plain(values[place]) for place in made.places] for name, values in columns.items()}
-
-
-def _as_array(example: Any) -> Any:
-    """Return a tensor as an array: it is varied as one, and a module makes a tensor of it again."""
-    return (
-        example.detach().cpu().numpy() if hasattr(example, "detach") and hasattr(example, "cpu") else example
-    )
-
-
-def plain(value: Any) -> Any:
-    """Return numpy's scalars as those of Python, so that a label is equal to an answer."""
-    return value.item() if hasattr(value, "item") else value
+        return {name: [values[place] for place in made.places] for name, values in columns.items()}

@@ -40,6 +40,7 @@ class Asked:
     variants: int = 1
     valid: Valid | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
+    by_nature: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,11 @@ def word(value: object, most: int = 30) -> str:
     return text[1:-1] if isinstance(value, str) else text
 
 
+def unshortened(value: object) -> str:
+    """Return a value as a text that tells it from others: two that share their ends are two."""
+    return value if isinstance(value, str) else repr(value)
+
+
 def count(n: int, noun: str) -> str:
     """Return a number with its noun in the singular or the plural."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
@@ -160,9 +165,9 @@ def named(ids: Sequence[str] | None, n: int) -> list[str]:
     return list(ids)
 
 
-def listing(examples: Sequence[Listed], most: int = LISTED) -> list[str]:
-    """Return the lines that name the first examples and count the others."""
-    lines = [f"  {shown(one.id, 30)}: {one.text}" for one in examples[:most]]
+def listing(examples: Sequence[Listed], most: int = LISTED, *, width: int = 30) -> list[str]:
+    """Return the lines that name the first examples, by so many characters of their ids, and count the others."""
+    lines = [f"  {shown(one.id, width)}: {one.text}" for one in examples[:most]]
     if len(examples) > most:
         lines.append(f"  and {len(examples) - most} more")
     return lines

@@ -11,10 +11,11 @@ from pytest_bugsle.report.characters import names_of, quoted
 from pytest_bugsle.report.escape import for_terminal
 from pytest_bugsle.results import ModelEdit, ModelFailure, ModelResult
 from pytest_bugsle.robustness.answers import shortened
-from pytest_bugsle.robustness.cases import edits_shown, frozen
+from pytest_bugsle.robustness.cases import edits_shown
 from pytest_bugsle.robustness.edits import unboxed
-from pytest_bugsle.robustness.invariance import Judged, Smallest
-from pytest_bugsle.robustness.relations import Relation
+from pytest_bugsle.robustness.freezing import frozen, thawed
+from pytest_bugsle.robustness.invariance import Asked, Judged, Smallest
+from pytest_bugsle.robustness.relations import Relation, Same
 
 _AROUND = 60
 """Characters that are shown on either side of an edit in a long text."""
@@ -52,7 +53,10 @@ def failure_of(smallest: Smallest, relation: Relation) -> ModelFailure:
     return ModelFailure(
         before=_plain(before),
         after=_plain(after),
-        edits=[msgspec.structs.replace(edit, place=_plain(edit.place)) for edit in edits],
+        edits=[
+            ModelEdit(place=_plain(each.place), before=_plain(each.before), after=_plain(each.after))
+            for each in edits
+        ],
         output_before=relation.said(smallest.before, smallest.before),
         output_after=relation.said(smallest.after, smallest.before),
     )
@@ -73,7 +77,7 @@ def brief(failure: ModelFailure) -> ModelFailure:
             ModelEdit(place=None, before=f"… {len(failure.edits) - _MOST_EDITS:,} edits more …", after="")
         )
     place = failure.edits[0].place if failure.edits else None
-    first = place[0] if isinstance(failure.before, str) and isinstance(place, list | tuple) else 0
+    first = place[0] if place is not None and isinstance(failure.before, str) and _is_span(place) else 0
     return ModelFailure(
         before=_brief(failure.before, first),
         after=_brief(failure.after, first),
@@ -96,6 +100,11 @@ def _brief(value: Any, around: int = 0) -> Any:
     return f"{head}{value[start : start + _LONGEST]}{tail}"
 
 
+def _is_span(place: Any) -> bool:
+    """Say whether an edit's place is one in a text: what JSON cannot hold is a text in a report, too, by its repr."""
+    return isinstance(place, list | tuple) and len(place) == 2 and all(type(each) is int for each in place)
+
+
 def _plain(value: Any) -> Any:
     try:
         return frozen(value)
@@ -106,20 +115,30 @@ def _plain(value: Any) -> Any:
 def failure_lines(failure: ModelFailure) -> list[str]:
     """Return the lines that show a failure: both texts around the edits, both answers, what cannot be seen."""
     before, after = failure.before, failure.after
-    if isinstance(before, str) and isinstance(after, str):
+    if isinstance(before, str) and isinstance(after, str) and all(_is_span(e.place) for e in failure.edits):
         before, after = _windows(before, after, failure.edits)
     else:
         changed = ", ".join(
-            f"{each.place}: {shortened(repr(each.before), 40)} -> {shortened(repr(each.after), 40)}"
+            _shown(each.after, 80)
+            if each.place is None  # all of it is another one
+            else f"{each.place}: {_shown(each.before, 40)} -> {_shown(each.after, 40)}"
             for each in failure.edits[:_MOST_NAMED]
         )
-        before, after = shortened(repr(before)), changed or shortened(repr(after))
+        before, after = _whole(before), changed or _whole(after)
     lines = [
         f"  smallest: {before}",
         f"         -> {after}   {shortened(failure.output_before)} -> {shortened(failure.output_after)}",
     ]
     named = names_of(failure.edits)
     return [*lines, f"  there: {', '.join(named)}"] if named else lines
+
+
+def _shown(value: Any, most: int) -> str:
+    return shortened(repr(thawed(value)), most)
+
+
+def _whole(value: Any) -> str:
+    return shortened(value if isinstance(value, str) else repr(thawed(value)))
 
 
 def _windows(before: str, after: str, edits: list[ModelEdit]) -> tuple[str, str]:
@@ -141,8 +160,8 @@ def _windows(before: str, after: str, edits: list[ModelEdit]) -> tuple[str, str]
     return cut(before), cut(after)
 
 
-def variation_lines(result: ModelResult, judged: Judged, *, verb: str) -> list[str]:
-    """Return what is said of one perturbation."""
+def variation_lines(result: ModelResult, judged: Judged, asked: Asked, *, verb: str) -> list[str]:
+    """Return what is said of one perturbation: in one line where there is no more to say than its rate."""
     name = f"{result.gate} {result.perturbation}" if result.gate != "invariant" else result.perturbation
     head = f"{result.outcome.upper() if result.decides else 'too few'} {name}: "
     if result.rate is None:
@@ -153,12 +172,15 @@ def variation_lines(result: ModelResult, judged: Judged, *, verb: str) -> list[s
         if result.trials != result.examples:
             rate += f" (in {result.flipping:,} of {result.examples:,} examples)"
         head += f"{verb} {rate} = {percent(result.rate)}, bounds {bounds_text(interval)}, limit {percent(judged.limit)}"
+        head += f" ({result.nature})" if asked.by_nature else ""
+    if not result.decides:
+        return [f"{head} ({result.no_ops:,} no-ops)"]
     lines = [head]
-    if result.outcome != "pass" and result.decides:
+    if result.outcome != "pass":
         lines.append(
-            f"  {result.why}" + _needed(result)
+            f"  {result.why}" + _needed(result) + _demanded(asked)
             if result.rate is not None
-            else "  next: examples that it can change"
+            else "  next: examples that it can change, or leave it out"
         )
         if result.smallest is not None:
             lines += failure_lines(result.smallest)
@@ -178,6 +200,10 @@ def variation_lines(result: ModelResult, judged: Judged, *, verb: str) -> list[s
         if result.outcome == "pass" and len(counted) == 2 and not result.no_ops
         else [*lines, f"  {', '.join(counted)}"]
     )
+
+
+def _demanded(asked: Asked) -> str:
+    return "" if asked.relation == Same() else f"; {asked.relation.demand()}"
 
 
 def _needed(result: ModelResult) -> str:

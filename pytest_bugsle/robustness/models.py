@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_bugsle.errors import HIDDEN, UsageError
+from pytest_bugsle.report.escape import for_terminal
+from pytest_bugsle.robustness.arguments import plain, whole
 
 __tracebackhide__ = HIDDEN
 
@@ -31,7 +33,7 @@ class Model:
 
 
 def adapted(
-    model: Any, *, batch: bool | int = False, classes: Sequence[Any] | None = None, name: str = ""
+    model: Any, *, batch: bool | int | None = False, classes: Sequence[Any] | None = None, name: str = ""
 ) -> Model:
     """Return the model behind one face; UsageError for what is none.
 
@@ -41,10 +43,9 @@ def adapted(
     """
     if isinstance(model, Model):
         return model
-    size = BATCH if batch is True or not batch else int(batch)
-    if size < 1:
-        raise UsageError(f"batch == {batch}, must be at least 1.", hint="batch=32")
-    called = name or _name_of(model)
+    size = BATCH if batch is True or batch is False or batch is None else whole("batch", batch, example=32)
+    classes = None if classes is None else _named_once([plain(each) for each in classes])
+    called = for_terminal(name or _name_of(model))
     if isinstance(model, str):
         from pytest_bugsle.robustness.endpoint import Endpoint
 
@@ -64,7 +65,7 @@ def adapted(
             f"{type(model).__name__} is no model: it can neither be called nor has it `predict`.",
             hint="a function of one input, of a list with batch=True, an estimator, a session, or a URL",
         )
-    if batch is False:
+    if batch is False or batch is None:
         return Model(called, lambda inputs: [model(each) for each in inputs], 1, classes)
     return Model(called, model, size, classes)
 
@@ -75,9 +76,19 @@ def _name_of(model: Any) -> str:
     return getattr(model, "__qualname__", type(model).__qualname__).replace("<locals>.", "")
 
 
+def _named_once(classes: list[Any]) -> list[Any]:
+    twice = next((name for place, name in enumerate(classes) if name in classes[:place]), None)
+    if twice is not None:
+        raise UsageError(f"classes has {twice!r} twice.", hint="a name for each column of scores")
+    return classes
+
+
 def _classes_of(model: Any) -> list[Any] | None:
     found = getattr(model, "classes_", None)
-    return None if found is None else [each.item() if hasattr(each, "item") else each for each in found]
+    # Of several outputs each has classes of its own, which name no row of scores.
+    if found is None or any(getattr(each, "shape", ()) != () for each in found):
+        return None
+    return [plain(each) for each in found]
 
 
 def _table(inputs: list[Any]) -> Any:
@@ -98,7 +109,15 @@ def _estimator(model: Any) -> Callable[[list[Any]], Any]:
         table = _table(inputs)
         # An SVC without `probability` has the method and raises AttributeError when it is looked up.
         if getattr(model, "predict_proba", None) is None or _classes_of(model) is None:
-            return model.predict(table)
+            made = model.predict(table)
+            many = made.shape[1] if getattr(made, "ndim", 1) == 2 else 1
+            if many > 1:
+                raise UsageError(
+                    f"the estimator gives {many} answers to each input.",
+                    why="which of them must hold is yours to say",
+                    hint="robustness(lambda rows: model.predict(rows)[:, 0], …, batch=True)",
+                )
+            return made
         return model.predict_proba(table)
 
     return ask

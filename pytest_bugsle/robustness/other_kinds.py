@@ -10,6 +10,7 @@ from typing import Any
 from pytest_bugsle.robustness import array_edits, table_edits
 from pytest_bugsle.robustness.edits import Edit, differences
 from pytest_bugsle.robustness.perturbations import Nature, Perturbation
+from pytest_bugsle.robustness.traits import is_missing
 
 _ROWS: Mapping[str, tuple[Callable[..., Any], Nature]] = {
     "units.thousand": (table_edits.unit_slip, "natural"),
@@ -32,24 +33,29 @@ _ARRAYS: Mapping[str, tuple[Callable[..., Any], Nature]] = {
 }
 
 
-def for_examples(examples: Sequence[Any], training: Sequence[Any] | None = None) -> dict[str, Perturbation]:
-    """Return the perturbations of examples that are no texts, by name; none for texts.
+def for_examples(
+    examples: Sequence[Any], training: Sequence[Any] | None = None
+) -> dict[str, Perturbation] | None:
+    """Return the perturbations of examples that are no texts, by name; None for texts.
 
     Spread and range are those of `training`, by default of the examples themselves.
     """
-    first = examples[0]
+    first = next((each for each in examples if not is_missing(each)), None)
     if isinstance(first, str):
-        return {}
-    known = list(training) if training is not None else list(examples)
+        return None
+    known = [each for each in (examples if training is None else training) if not is_missing(each)]
     # What spread and range need is read when the first perturbation asks, once.
     columns = cache(lambda: table_edits.columns_of(known))
     values = cache(lambda: array_edits.values_of(known))
     made: dict[str, Perturbation] = {}
     if isinstance(first, Mapping) or _depth(first) == 1:
         made |= {name: _bound(name, each, nature, columns, "row") for name, (each, nature) in _ROWS.items()}
-    if not isinstance(first, Mapping):
+    if not isinstance(first, Mapping) and _is_of_numbers(first):
         made |= {
-            name: _bound(name, each, nature, values, "array") for name, (each, nature) in _ARRAYS.items()
+            name: _bound(name, each, nature, values, "array")
+            for name, (each, nature) in _ARRAYS.items()
+            # Of a row each column has a spread of its own: that of all numbers drowns the small ones.
+            if not (name == "noise.array" and "noise.row" in made)
         }
     return made
 
@@ -58,6 +64,15 @@ def _depth(example: Any) -> int:
     if hasattr(example, "ndim"):
         return int(example.ndim)
     return 1 + _depth(example[0]) if isinstance(example, list | tuple) and len(example) else 0
+
+
+def _is_of_numbers(example: Any) -> bool:
+    """Say whether an array, or nested sequences, hold nothing but numbers."""
+    if hasattr(example, "dtype"):
+        return getattr(example.dtype, "kind", "") in "biuf"
+    if isinstance(example, list | tuple):
+        return all(map(_is_of_numbers, example))
+    return isinstance(example, int | float)
 
 
 def _bound(

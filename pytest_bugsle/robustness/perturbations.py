@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from itertools import count
 from random import Random
 from typing import Any, Literal, TypeAlias, get_args
 
 from pytest_bugsle.errors import HIDDEN, UsageError
+from pytest_bugsle.robustness.arguments import number
 from pytest_bugsle.robustness.edits import Edit, differences
 
 __tracebackhide__ = HIDDEN
@@ -91,7 +94,9 @@ def _editing(function: Callable[..., Any]) -> Editing:
     chance = _takes_chance(function)
 
     def edit(example: Any, random: Random) -> Sequence[Edit] | None:
-        made = function(example, random) if chance else function(example)
+        # A copy, for a function may change a row in place and return it.
+        given = example if isinstance(example, str) else deepcopy(example)
+        made = function(given, random) if chance else function(given)
         if made is None:
             return None
         if isinstance(made, list) and all(isinstance(each, tuple) and len(each) in (2, 3) for each in made):
@@ -124,11 +129,12 @@ def chosen(
 ) -> list[Perturbation]:
     """Return the perturbations that are asked for: by name, family, nature, or as functions; each one once.
 
-    Without words, those of the task. `others` can be asked for by name beside what is registered. UsageError names
-    the nearest word.
+    Without words, those of the task. `others` are those of examples that are no texts, in place of what is
+    registered. Two of one name get a number. UsageError names the nearest word.
     """
     load()
-    words = list(words)
+    given = list(words)
+    words = [word for place, word in enumerate(given) if word not in given[:place]]
     if task is not None and task not in TASKS:
         raise _unknown("task", task, TASKS)
     if not words and task is None:
@@ -139,9 +145,17 @@ def chosen(
         )
     found: dict[str, Perturbation] = {}
     for word in words or TASKS[task or ""]:
-        for each in _named(word, {**REGISTRY, **(others or {})}):
-            found.setdefault(each.name, each)
+        for each in _named(word, REGISTRY if others is None else others):
+            if each not in found.values():
+                name = _free(each.name, found)
+                found[name] = replace(each, name=name)
     return list(found.values())
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return the name, with a number where another perturbation has it: two lambdas are two."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    return name if name not in taken else next(each for each in numbered if each not in taken)
 
 
 def _named(word: Any, known: Mapping[str, Perturbation]) -> list[Perturbation]:
@@ -154,6 +168,17 @@ def _named(word: Any, known: Mapping[str, Perturbation]) -> list[Perturbation]:
             f"{word!r} is no perturbation.", hint="the name of one, a function, or what @perturbation made"
         )
     made = [each for each in known.values() if word in (each.name, each.family, each.nature)]
+    if not made and not known:
+        raise UsageError(
+            f"there is no {word!r} for examples of this kind.",
+            why="what ships varies texts, rows, and arrays of numbers",
+            hint="a function of your own, which takes an example and returns the changed one",
+        )
+    if not made and any(word in (each.name, each.family) for each in REGISTRY.values()):
+        raise UsageError(
+            f"{word!r} varies texts, and the examples are none.",
+            hint=f"there are {', '.join(sorted({each.family for each in known.values()}))}",
+        )
     if not made:
         raise _unknown(
             "perturbation", word, dict.fromkeys([*(each.family for each in known.values()), *NATURES, *known])
@@ -168,9 +193,9 @@ def limits_of(made: Sequence[Perturbation], given: float | Mapping[str, float] |
         wrong = [key for key in table if key not in NATURES]
         if wrong:
             raise UsageError(f"there is no nature {wrong[0]!r}.", hint=f"limits by {', '.join(NATURES)}")
-        found = {each.name: table[each.nature] for each in made}
+        found = {each.name: number("max_flip_rate", table[each.nature]) for each in made}
     else:
-        found = {each.name: float(given) for each in made}
+        found = dict.fromkeys((each.name for each in made), number("max_flip_rate", given))
     for limit in found.values():
         if not 0 <= limit <= 1:
             raise UsageError(f"a limit of {limit} is no share.", hint="max_flip_rate=0.02 allows 2 %")
@@ -178,14 +203,19 @@ def limits_of(made: Sequence[Perturbation], given: float | Mapping[str, float] |
 
 
 def groups_of(made: Sequence[Perturbation], words: Sequence[Any], task: str | None) -> dict[str, str]:
-    """Return the word by which each perturbation came that was not asked for by its own name."""
+    """Return the word by which each perturbation came that was not asked for by its own name, or by itself."""
     found = {}
+    asked = {word for word in words if isinstance(word, str)}
+    own = {word.edit for word in words if isinstance(word, Perturbation)}
+    shipped = {each.edit for each in REGISTRY.values()}
     for each in made:
         if not words:
             found[each.name] = task or ""
-        elif each.name not in words and each not in words:
-            word = next((word for word in (each.family, each.nature) if word in words), None)
-            if word is not None and word != each.name:
+        elif (
+            each.name not in asked and each.edit not in own and (each.kind != "text" or each.edit in shipped)
+        ):
+            word = next((word for word in (each.family, each.nature) if word in asked), None)
+            if word is not None:
                 found[each.name] = word
     return found
 

@@ -62,6 +62,7 @@ class Robustness:
             )
         for gate in self.gates:
             gate.results()
+            gate.close()
         if any(result.outcome == "pass" and result.findings for result in self.results()):
             start = self._request.config.rootpath
             self._levels = settings_at(start, repository_top(start), os.environ).rules
@@ -74,9 +75,11 @@ class Robustness:
         """Return what fails the test, with all that was judged."""
         wrong = [(name_of(result), wrong_with(result, self._levels)) for result in self.results()]
         names = ", ".join(for_terminal(f"{name} {said}") for name, said in wrong if said)
-        if not names:
-            return ""
-        return "\n".join([f"{TITLE}: {names}", *(gate.message() for gate in self.gates if gate.judged)])
+        return f"{TITLE}: {names}\n{self.message()}" if names else ""
+
+    def message(self) -> str:
+        """Return what is said of all that was judged."""
+        return "\n".join(gate.message() for gate in self.gates if gate.judged)
 
     def carried(self) -> list[object]:
         """Return the results as texts of ASCII: what carries reports between processes knows no lone surrogates."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import difflib
 import random
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.robustness import baseline, calibration, confident, determinism, fairness, slices
 from pytest_bugsle.robustness.answers import Answer, shortened
 from pytest_bugsle.robustness.edits import digest_of
-from pytest_bugsle.robustness.judgement import Judgement
+from pytest_bugsle.robustness.judgement import Judgement, shown
 
 _OTHER = "other"
+_MOST_OTHERS = 10_000
+"""Labels that a model may have beside the one that it names: a share below one of so many is none of a best label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,7 @@ class Predictions:
             raise UsageError(
                 f"{gate} needs the right answers.", why="without them no answer is wrong", hint="labels=[…]"
             )
-        said = {answer.label for answer in self.answers}
-        if self.answers and not said & set(self.labels):
-            raise UsageError(
-                f"no answer of the model is ever one of the labels: {_some(said)}, and {_some(set(self.labels))}.",
-                why="then each answer is wrong, which says more of the names than of the model",
-                hint="translate one into the other; classes= names the columns of scores",
-            )
+        _same_names(self.answers, self.labels)
         return self.labels
 
     @property
@@ -62,6 +58,18 @@ class Predictions:
         return [_row(answer, label) for answer, label in zip(self.answers, labels, strict=True)]
 
 
+def _same_names(answers: Sequence[Answer], labels: Sequence[Hashable], of: str = "the model") -> None:
+    """Raise UsageError where no answer is ever one of the labels: they are other names, most likely."""
+    said = {name for answer in answers for name in (answer.label, *answer.scores)}
+    if answers and not said & set(labels):
+        given = {answer.label for answer in answers}
+        raise UsageError(
+            f"no answer of {of} is ever one of the labels: {_some(given)}, and {_some(set(labels))}.",
+            why="then each answer is wrong, which says more of the names than of the model",
+            hint="translate one into the other; classes= names the columns of scores",
+        )
+
+
 def _some(labels: Collection[Hashable]) -> str:
     return shortened(", ".join(sorted(map(repr, labels))), 80)
 
@@ -74,6 +82,8 @@ def _row(answer: Answer, label: Hashable) -> dict[Any, float]:
     if not 0 < sure <= 1:
         return dict(answer.scores)
     many = int((1 - sure) / sure) + 1  # so many others that none is as likely
+    if many > _MOST_OTHERS:
+        return dict(answer.scores)
     names: list[Any] = [f"{_OTHER} {number}" for number in range(many)]
     if label != answer.label and label is not None:
         names[0] = label
@@ -133,6 +143,10 @@ def weak_slices(
         {name: known[name] for name in wanted},
         predefined=None if names is None else wanted,
         keys=made.ids(),
+        told=[
+            f"{shown(answer.label, 30)}, is {shown(label, 30)}: {shown(example)}"
+            for answer, label, example in zip(made.answers, right, made.examples, strict=True)
+        ],
         **options,
     )
 
@@ -141,28 +155,38 @@ def fair(
     made: Predictions, groups: Sequence[Hashable], *, positive: Hashable, max_gap: float, **options: Any
 ) -> Judgement:
     """Judge the gaps between groups; UsageError where the positive label is none."""
-    labels = set(made.labels_given) | set(made.labels or ())
+    labels = list(dict.fromkeys([*made.labels_given, *(made.labels or ())]))
     if positive not in labels:
         raise UsageError(
             f"the positive label {positive!r} is none of {_some(labels)}.",
-            hint="positive= names the label that helps",
+            hint="positive= (--positive) names the label that helps",
         )
     return fairness.fair(
         groups, made.labels_given, made.labels, positive=positive, max_gap=max_gap, **options
     )
 
 
-def not_worse_than(made: Predictions, other: Sequence[Answer], *, margin: float | None) -> Judgement:
-    """Judge a model beside the one before it."""
+def not_worse_than(
+    made: Predictions, other: Sequence[Answer], *, margin: float | None, name: str
+) -> Judgement:
+    """Judge a model beside the one before it; what that one raises on takes no part."""
     more: dict[str, Any] = {} if margin is None else {"margin": margin}
-    return baseline.not_worse_than(
-        made.labels_given,
-        [answer.label for answer in other],
-        made.right("not_worse_than"),
-        ids=made.ids(),
-        inputs=list(made.examples),
+    labels = made.right("not_worse_than")
+    kept = [place for place, answer in enumerate(other) if not answer.error]
+    _same_names([other[place] for place in kept], labels, f"the baseline {name}")
+    ids = made.ids()
+    judgement = baseline.not_worse_than(
+        [made.answers[place].label for place in kept],
+        [other[place].label for place in kept],
+        [labels[place] for place in kept],
+        ids=[ids[place] for place in kept],
+        inputs=[made.examples[place] for place in kept],
         **more,
     )
+    if len(kept) == len(other):
+        return judgement
+    said = f"  {len(other) - len(kept):,} examples left out on which the baseline {name} raises"
+    return replace(judgement, message=(*judgement.message, said))
 
 
 def deterministic(
@@ -182,4 +206,6 @@ def deterministic(
 def _plain(answer: Answer) -> Any:
     if answer.error:
         return answer.error
-    return answer.value if answer.value is not None else [answer.label, dict(answer.scores)]
+    if answer.value is not None:
+        return answer.value
+    return [answer.label, dict(answer.scores)] if answer.scores else answer.label

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pytest_bugsle.robustness.answers import shortened
 from pytest_bugsle.robustness.judgement import (
     BAD_INPUT_ANSWERED,
+    SHOWN,
     Figure,
     Judgement,
     Listed,
     Outcome,
     Remark,
     headline,
-    shown,
     unjudged,
 )
 from pytest_bugsle.robustness.traits import is_missing
@@ -24,8 +25,10 @@ TOO_LONG = 10_000
 
 Kind = Literal["text", "row", "array"]
 
-_ACCIDENTS = frozenset({"KeyboardInterrupt", "MemoryError", "RecursionError", "SystemError", "SystemExit"})
-"""Errors by which an input is not refused: it brought the program down."""
+_ACCIDENTS = frozenset(
+    {"KeyboardInterrupt", "MemoryError", "ProgramError", "RecursionError", "SystemError", "SystemExit"}
+)
+"""Errors by which an input is not refused: it brought the program down, or (ours) an endpoint gave no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,8 @@ def bad_inputs(
     kind = kind_of(example)
     made: list[BadInput] = []
     if empty:
-        made.append(BadInput("empty", "" if kind == "text" else {} if kind == "row" else []))
+        nothing = "" if kind == "text" else {} if kind == "row" else _like(example, [])
+        made.append(BadInput("empty", nothing))
     if whitespace and kind == "text":
         made.append(BadInput("whitespace only", " \t\n\u00a0"))
     if too_long is not None and kind != "row":
@@ -101,7 +105,7 @@ def _lengthened(example: Any, length: int) -> Any:
         seed = f"{example} " if example else "word "
         return (seed * (length // len(seed) + 1))[:length]
     values = _as_list(example)
-    return (values * (length // len(values) + 1))[:length] if values else None
+    return _like(example, (values * (length // len(values) + 1))[:length]) if values else None
 
 
 def _as_list(example: Any) -> list[Any]:
@@ -124,8 +128,26 @@ def _with_number(example: Any, value: float) -> Any:
         if inner is None and isinstance(held, list | tuple):
             inner = _with_number(list(held), value)
         if inner is not None:
-            return [*values[:place], inner, *values[place + 1 :]]
+            return _like(example, [*values[:place], inner, *values[place + 1 :]])
     return None
+
+
+def _like(example: Any, values: list[Any]) -> Any:
+    """Return values as the example holds its own: a model that takes arrays refuses a list by accident."""
+    if hasattr(example, "dtype") and hasattr(example, "tolist"):
+        import numpy as np
+
+        whole = example.dtype.kind in "biu" and not all(isinstance(each, int) for each in _leaves(values))
+        return np.asarray(values, dtype=float if whole else example.dtype)
+    return tuple(values) if isinstance(example, tuple) else values
+
+
+def _leaves(values: Any) -> Iterator[Any]:
+    for each in values:
+        if isinstance(each, list | tuple):
+            yield from _leaves(each)
+        else:
+            yield each
 
 
 def _is_number(value: object) -> bool:
@@ -140,11 +162,14 @@ def _wrong_columns(example: Any) -> list[BadInput]:
             BadInput("an unknown column", {**example, "no such column": 1}),
         ]
     values = _as_list(example)
-    return [BadInput("a column missing", values[1:]), BadInput("a column too many", [*values, *values[-1:]])]
+    return [
+        BadInput("a column missing", _like(example, values[1:])),
+        BadInput("a column too many", _like(example, [*values, *values[-1:]])),
+    ]
 
 
-def refused(attempts: Sequence[Attempt]) -> Judgement:
-    """Judge whether each bad input was refused with an error.
+def refused(attempts: Sequence[Attempt], impossible: Sequence[str] = ()) -> Judgement:
+    """Judge whether each bad input was refused with an error; `impossible` are kinds that no example can have.
 
     An answer is a guess, whatever it says; a time limit, the death of the process, and errors such as
     MemoryError or RecursionError are accidents. All of them fail; no attempt at all is undecided.
@@ -162,6 +187,9 @@ def refused(attempts: Sequence[Attempt]) -> Judgement:
         else:
             lines.append(f"  {one.name}: {why}")
             listed.append(Listed(one.name, why))
+    lines += [f"  {kind}: not tried, such examples cannot have it" for kind in impossible]
+    if listed:
+        lines.append("  next: let the model raise an error for these before it answers")
     outcome: Outcome = "fail" if listed else "pass"
     said = f"{len(attempts) - len(listed)} of {len(attempts)} bad inputs are refused with an error"
     remarks = tuple(Remark(BAD_INPUT_ANSWERED, f"{one.id} is not refused: {one.text}") for one in listed)
@@ -181,7 +209,7 @@ def refused(attempts: Sequence[Attempt]) -> Judgement:
 def _why_not(attempt: Attempt) -> str | None:
     """Return why an attempt is no refusal; None where it is."""
     if attempt.happened == "answered":
-        return f"answered {shown(attempt.detail)} where an error is due"
+        return f"answered {shortened(attempt.detail, SHOWN)} where an error is due"
     if attempt.happened == "timed out":
         return f"no answer and no error within {attempt.detail or 'the time limit'}"
     if attempt.happened == "died":

@@ -22,19 +22,32 @@ class Same(msgspec.Struct, frozen=True, tag="same", tag_field="kind"):
 
     def broken(self, before: Answer, after: Answer) -> bool:
         """Say whether the answer changed; UsageError for numbers without a tolerance."""
-        if after.error or before.label != after.label or (before.value is None) != (after.value is None):
+        if after.error:
+            return True
+        numbers = before.value is not None or after.value is not None
+        if numbers and not self.tolerates:
+            raise UsageError(
+                "the model answers numbers, and no tolerance is given.",
+                why="how far apart two numbers may be is yours to say",
+                hint="score_tolerance=0.05, relative_tolerance=0.01, or let the model return labels",
+            )
+        if not numbers and before.label != after.label:
             return True
         if not self.tolerates:
-            if before.value is not None:
-                raise UsageError(
-                    "the model answers numbers, and no tolerance is given.",
-                    why="how far apart two numbers may be is yours to say",
-                    hint="score_tolerance=0.05, relative_tolerance=0.01, or let the model return labels",
-                )
             return False
-        one, other = before.score_of(before.label), after.score_of(before.label)
+        one, other = (
+            (before.number, after.number)
+            if numbers
+            else (before.scores.get(before.label), after.scores.get(before.label))
+        )
+        if one is None and other is None:
+            raise UsageError(
+                "the model answers labels without scores, and a tolerance of scores is given.",
+                why="no score was compared, and what was asked for would pass unseen",
+                hint="let it return scores by label, or numbers (2.0, for 2 is a label); or leave the tolerance out",
+            )
         if one is None or other is None:
-            return False
+            return True
         return abs(other - one) > (self.score_tolerance or 0.0) + self.relative_tolerance * abs(one)
 
     @property
@@ -74,7 +87,10 @@ class Direction(msgspec.Struct, frozen=True, tag="direction", tag_field="kind"):
         if after.error:
             return True
         label = before.label if self.target is None else self.target
-        one, other = before.score_of(label), after.score_of(label)
+        if before.value is not None or after.value is not None:
+            one, other = before.number, after.number
+        else:
+            one, other = before.scores.get(label), after.scores.get(label)
         if one is None or other is None:
             raise UsageError(
                 f"the model gives no score for {label!r}.",

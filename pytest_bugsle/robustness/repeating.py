@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import random
 import subprocess
 import sys
 from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import Any
 
 from pytest_bugsle.robustness.answers import Answer, shortened
 from pytest_bugsle.robustness.calling import Caller
-from pytest_bugsle.robustness.edits import unboxed
+from pytest_bugsle.robustness.edits import boxed, unboxed
 
 _LONGEST = 600.0
+"""Seconds for another process, where one call may not take longer."""
+_START_UP = 60.0
+"""Seconds for what it imports, beside the limit of each of its calls."""
 _START = """
 import importlib, json, sys
 given = json.load(sys.stdin)
@@ -39,7 +42,7 @@ def again(caller: Caller, probes: Sequence[Hashable], *, seed: int) -> dict[str,
     return made
 
 
-NOT_IMPORTABLE = "another process can import a function of a module alone, by its name"
+NOT_IMPORTABLE = "for it cannot import this model; a function of a module it can"
 
 
 def importable(model: Any) -> str | None:
@@ -54,17 +57,27 @@ def importable(model: Any) -> str | None:
 
 
 def elsewhere(
-    spec: str, probes: Sequence[Hashable], *, batch: bool | int, seed: int, timeout: float | None
+    spec: str,
+    probes: Sequence[Hashable],
+    *,
+    batch: bool | int | None,
+    seed: int,
+    timeout: float | None,
+    classes: Sequence[Any] | None = None,
 ) -> list[Answer] | str:
     """Return the answers of another process, which salts its hashes otherwise; why there are none, where it has none.
 
     What it is given and gives is JSON, so that examples of other kinds are not asked there.
     """
+    inputs = [unboxed(probe) for probe in probes]
+    start = {"spec": spec, "batch": batch, "path": sys.path, "classes": classes and list(classes)}
     try:
-        given = json.dumps(
-            {"spec": spec, "batch": batch, "path": sys.path, "inputs": [unboxed(probe) for probe in probes]}
-        )
-    except (TypeError, ValueError):
+        given = json.dumps({**start, "inputs": inputs})
+        same = [boxed(value) for value in json.loads(given)["inputs"]] == list(probes)
+    except (TypeError, ValueError, RecursionError):
+        same = False
+    # A tuple comes back as a list, and the key 1 as "1": a model may answer otherwise to these.
+    if not same:
         return "the examples are nothing that JSON holds"
     environ = {**os.environ, "PYTHONHASHSEED": str(seed % 4_294_967_295 + 1)}
     try:
@@ -74,8 +87,9 @@ def elsewhere(
             capture_output=True,
             text=True,
             encoding="utf-8",
+            errors="replace",
             env=environ,
-            timeout=_LONGEST if timeout is None else max(_LONGEST, timeout),
+            timeout=_limit(timeout, len(inputs)),
             check=False,
         )
     except (OSError, subprocess.SubprocessError) as error:
@@ -84,24 +98,27 @@ def elsewhere(
         last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it says nothing")
         return f"it ended with {done.returncode}: {shortened(last)}"
     try:
-        answered = json.loads(done.stdout.splitlines()[-1])
-    except (ValueError, IndexError):
-        return "what it wrote are no answers"
-    return [
-        Answer(label=label, scores=dict(scores), value=value, error=error)
-        for label, scores, value, error in answered
-    ]
+        answered = [
+            Answer(label=label, scores=dict(scores), value=value, error=error)
+            for label, scores, value, error in json.loads(done.stdout.splitlines()[-1])
+        ]
+    except (IndexError, TypeError, ValueError):
+        answered = []
+    # The last line may be another's: of what runs when a process ends.
+    return answered if len(answered) == len(inputs) else "what it wrote are no answers"
+
+
+def _limit(timeout: float | None, many: int) -> float:
+    """Return the seconds that another process may take: what it imports, and each of its calls."""
+    return _LONGEST if timeout is None else max(timeout, min(_LONGEST, _START_UP + timeout * many))
 
 
 def answer_elsewhere(given: dict[str, Any]) -> list[list[Any]]:
     """Return what the model says of the inputs, as lists: label, scores as pairs, value, error."""
-    from pytest_bugsle.robustness.edits import boxed
+    from pytest_bugsle.robustness.gather import model_named
     from pytest_bugsle.robustness.models import adapted
 
-    module, _, name = given["spec"].partition(":")
-    model: Any = importlib.import_module(module)
-    for part in name.split("."):
-        model = getattr(model, part)
-    caller = Caller(adapted(model, batch=given["batch"]), timeout=None)
+    model = model_named(given["spec"], Path.cwd())
+    caller = Caller(adapted(model, batch=given["batch"], classes=given["classes"]), timeout=None)
     answers = caller.fresh([boxed(value) for value in given["inputs"]])
     return [[each.label, list(each.scores.items()), each.value, each.error] for each in answers]

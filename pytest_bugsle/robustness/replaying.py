@@ -8,8 +8,9 @@ from typing import Literal, get_args
 
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.robustness.answers import Answer
-from pytest_bugsle.robustness.cases import Case, CaseStore, edits_shown, frozen
+from pytest_bugsle.robustness.cases import Case, CaseStore, edits_shown
 from pytest_bugsle.robustness.edits import boxed, unboxed
+from pytest_bugsle.robustness.freezing import frozen
 from pytest_bugsle.robustness.invariance import Asked, Smallest
 from pytest_bugsle.robustness.relations import Direction, Same, Target
 from pytest_bugsle.robustness.shrinking import Asking
@@ -51,14 +52,17 @@ def save(
             output_before=relation.said(smallest.before, smallest.before),
             output_after=relation.said(smallest.after, smallest.before),
         )
-    except (TypeError, ValueError):  # it holds what JSON does not
+    except (TypeError, ValueError, RecursionError):  # it holds what JSON does not
         return None
     return store.save(case)
 
 
-def replay(store: CaseStore) -> Asking[tuple[list[Replayed], list[str]]]:
-    """Return what the saved cases show now, accepted ones first, and what is to be said of files that are none."""
-    accepted, new, said = store.load()
+def replay(store: CaseStore) -> Asking[tuple[list[Replayed], list[str], list[str]]]:
+    """Return what the saved cases show now, accepted ones first, and what is to be said of files that are none.
+
+    First of accepted ones, which guard no longer what they did, then of new ones.
+    """
+    accepted, new, lost, said = store.load()
     asked: list[tuple[Case, Variation]] = []
     for case in (*accepted, *new):
         found = case.variation()
@@ -67,10 +71,14 @@ def replay(store: CaseStore) -> Asking[tuple[list[Replayed], list[str]]]:
     answers: Mapping[Hashable, Answer] = {}
     if asked:
         answers = yield tuple(probe for _, each in asked for probe in (each.before, each.after))
-    return [
-        _judged(case, number < len(accepted), Smallest(each, answers[each.before], answers[each.after]))
-        for number, (case, each) in enumerate(asked)
-    ], said
+    return (
+        [
+            _judged(case, number < len(accepted), Smallest(each, answers[each.before], answers[each.after]))
+            for number, (case, each) in enumerate(asked)
+        ],
+        lost,
+        said,
+    )
 
 
 def _judged(case: Case, accepted: bool, found: Smallest) -> Replayed:

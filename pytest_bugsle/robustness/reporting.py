@@ -9,6 +9,7 @@ import msgspec
 from pytest_bugsle.errors import UndecidedError
 from pytest_bugsle.report.characters import quoted
 from pytest_bugsle.results import ModelFinding, ModelPoint, ModelResult, Outcome
+from pytest_bugsle.robustness.cases import COMMITTED, folder_name
 from pytest_bugsle.robustness.edits import unboxed
 from pytest_bugsle.robustness.invariance import Asked, Judged
 from pytest_bugsle.robustness.judgement import Judgement
@@ -23,6 +24,9 @@ from pytest_bugsle.robustness.relations import Same
 from pytest_bugsle.robustness.replaying import Replayed, states
 
 _MOST_LISTED = 5
+SAVED = (
+    "next: mend the model; `bugsle accept models` keeps what was saved as cases that fail whatever the limit"
+)
 UNDECIDED = "BUG410"
 RAISES = "BUG411"
 RETURNS = "BUG412"
@@ -66,7 +70,7 @@ def of_variations(
         notes=notes,
         why=judged.why,
     )
-    lines = variation_lines(result, judged, verb=verb)
+    lines = variation_lines(result, judged, asked, verb=verb)
     if result.smallest is not None:
         result = msgspec.structs.replace(result, smallest=brief(result.smallest))
     findings = []
@@ -120,13 +124,18 @@ def of_judgement(judgement: Judgement, gate: str, *, model: str, test: str) -> M
     )
 
 
-def of_replay(replayed: Sequence[Replayed], said: Sequence[str], *, model: str, test: str) -> ModelResult:
-    """Return what the saved cases say: an accepted one that fails again fails, one that cannot be judged is undecided."""
+def of_replay(
+    replayed: Sequence[Replayed], said: Sequence[str], lost: Sequence[str], *, model: str, test: str
+) -> ModelResult:
+    """Return what the saved cases say: an accepted one that fails again fails, one that cannot be judged is undecided.
+
+    So is one whose file is none any more, or whose test is gone (`lost`): what it guarded is not guarded.
+    """
     accepted = [each for each in replayed if each.accepted]
     new = len(replayed) - len(accepted)
     back = states(replayed, "fails", accepted=True)
     mute = states(replayed, "cannot be judged", accepted=True)
-    notes = list(said)
+    notes = [*lost, *said]
     if new:
         still = len(states(replayed, "fails", accepted=False))
         notes.append(
@@ -137,29 +146,41 @@ def of_replay(replayed: Sequence[Replayed], said: Sequence[str], *, model: str, 
         for each in replayed
         if each.state == "cannot be judged"
     ]
-    outcome: Outcome = "fail" if back else "undecided" if mute else "pass"
+    outcome: Outcome = "fail" if back else "undecided" if mute or lost else "pass"
     why = f"{len(back):,} of {len(accepted):,} accepted cases fail again"
+    if lost:
+        why = f"{why}, {len(lost):,} cannot be replayed" if accepted else "accepted cases cannot be replayed"
     lines = [f"{outcome.upper()} replay: {why}"]
+    if not accepted and not lost and notes:
+        why = notes[-1]
+        lines = [f"replay: {why}"]
     failures = [failure_of(each.found, each.case.relation or Same()) for each in back]
     for each, failure in zip(back[:_MOST_LISTED], failures, strict=False):
         bug = f", bug {each.case.bug}" if each.case.bug else ""
         demand = (each.case.relation or Same()).demand()
         lines += [f"  {each.case.perturbation}{bug}: {demand}", *failure_lines(failure)]
-    lines += [f"  {note}" for note in notes]
+        lines.append(f"  case: {COMMITTED}/{folder_name(each.case.test)}/{each.case.name()}")
+    if back:
+        lines.append("  next: mend the model; delete the file of a case that is no fault")
+    lines += [f"  {note}" for note in notes if note != why]
+    if any("next: " not in each for each in lost):
+        lines.append("  next: mend or delete the file of what is not replayed")
     bugs = sorted({each.case.bug for each in back if each.case.bug})
     findings = []
     if back:
         named = f" ({', '.join(bugs)})" if bugs else ""
         findings = [ModelFinding(rule=RETURNS, message=shown([f"{model}: {why}{named}"]))]
-    elif mute:
-        findings = [ModelFinding(rule=UNDECIDED, message=shown([f"{model}: {notes[-1]}"]))]
+    elif mute or lost:
+        findings = [
+            ModelFinding(rule=UNDECIDED, message=shown([f"{model}: {lost[0] if lost else notes[-1]}"]))
+        ]
     return ModelResult(
         gate="replay",
         family="saved cases",
         outcome=outcome,
         trials=len(replayed),
         flips=len(back),
-        decides=bool(accepted),
+        decides=bool(accepted or lost),
         model=model,
         test=test,
         notes=[shown([note]) for note in notes],

@@ -27,6 +27,7 @@ from pytest_bugsle.robustness.judgement import (
     named,
     percent,
     unjudged,
+    unshortened,
     word,
 )
 from pytest_bugsle.robustness.traits import columns_of, is_missing
@@ -44,6 +45,8 @@ MIN_EFFECT = 0.05
 MOST_VALUES = 20
 """Distinct values of a column of numbers; with more it is cut at its quartiles."""
 
+SHOWN_ERRORS = 3
+"""Wrong examples of a weak slice that a message shows."""
 MOST_COMPARED = 100
 """Slices that a judgement carries at most: those that were found, then those of the largest effect."""
 
@@ -101,8 +104,8 @@ def dimensions(
     where a length differs.
     """
     made = {
-        "predicted": [word(one) for one in predicted],
-        "true": [word(one) for one in labels],
+        "predicted": [unshortened(one) for one in predicted],
+        "true": [unshortened(one) for one in labels],
     }
     if inputs is not None:
         made |= columns_of(inputs)
@@ -126,7 +129,7 @@ def _as_groups(values: Sequence[Any]) -> list[str]:
         if isinstance(one, int | float) and not isinstance(one, bool) and not is_missing(one)
     ]
     if len(numbers) < len(values) * 0.9 or len(set(numbers)) <= MOST_VALUES:
-        return [one if isinstance(one, str) else word(one) for one in values]
+        return [unshortened(one) for one in values]
     ranked = sorted(numbers)
     cuts = sorted({ranked[len(ranked) * part // 4] for part in (1, 2, 3)})
     kept = set(map(id, numbers))
@@ -152,6 +155,7 @@ def weak_slices(
     *,
     predefined: Sequence[str] | None = None,
     keys: Sequence[str] | None = None,
+    told: Sequence[str] | None = None,
     depth: int = 2,
     fewest: int = FEWEST,
     min_effect: float = MIN_EFFECT,
@@ -161,7 +165,7 @@ def weak_slices(
 
     `by` are the dimensions (see `dimensions`), `predefined` those of them that the user named (by default all);
     the others, and all pairs at a depth of 2, are searched in one half and confirmed in the other. `keys` are the
-    examples' contents or ids, by which they are parted. One-sided Fisher, Benjamini and Hochberg over all tested;
+    examples' contents or ids, by which they are parted, `told` what a message says of one that is wrong. One-sided Fisher, Benjamini and Hochberg over all tested;
     what is confirmed is tested by Holm among what was found. Fail where a slice is weak, pass where none is among
     those that were tested, undecided where none has `fewest` examples on both sides.
     """
@@ -181,7 +185,8 @@ def weak_slices(
     everything = list(range(len(correct)))
     fixed, few = _test(correct, _single(by, known, everything), everything, fewest)
     weak = [one for one in fixed if one.p_value <= 1 - level and one.effect >= min_effect]
-    held = halves(named(keys, len(correct)))
+    names = named(keys, len(correct))
+    held = halves(names)
     searched, dropped, confirmed = _search(correct, by, known, held, depth, fewest, min_effect, 1 - level)
     tests = len(fixed) + searched
     if not tests:
@@ -194,10 +199,16 @@ def weak_slices(
     said = f"{len(found)} weak of {tests} tested" if found else f"none of {tests} tested is weak"
     lines = [
         headline(gate, outcome, f"{said}; {errors} of {len(correct)} wrong in all"),
-        *(f"  {one.line()}" for one in found),
-        f"  {len(fixed)} predefined, on all examples; {few} with under {fewest} examples not tested",
-        f"  {searched} searched in one half; in the other {len(confirmed)} confirmed and {dropped} not",
     ]
+    for one in found:
+        lines.append(f"  {one.line()}")
+        lines += [f"    {told[place]}" for place in _wrong(one, correct, by)[:SHOWN_ERRORS] if told]
+    finds = f"{len(confirmed)} of {len(confirmed) + dropped} finds confirmed in the other"
+    lines.append(f"  {len(fixed)} predefined, on all examples; {few} with under {fewest} examples not tested")
+    if searched:
+        lines.append(
+            f"  {searched} searched in one half; {finds if confirmed or dropped else 'nothing found there'}"
+        )
     if not found:
         seen = detectable(fewest, len(correct) - fewest, errors / len(correct), max(1, len(fixed)), 1 - level)
         lines.append(
@@ -222,7 +233,11 @@ def weak_slices(
         ),
         limit=min_effect,
         remarks=tuple(Remark(WEAK_SLICE, one.line()) for one in found),
-        examples=_examples(correct, by, found, keys),
+        examples=tuple(
+            Listed(names[place], one.name + (f": {told[place]}" if told else ""))
+            for one in found[:1]  # the weakest
+            for place in _wrong(one, correct, by)
+        ),
         tests=tests,
         groups=_compared(found, fixed, level),
     )
@@ -371,18 +386,9 @@ def _test(
     return [Slice(*one, p_value) for one, p_value in zip(counted, adjusted, strict=True)], few
 
 
-def _examples(
-    correct: Sequence[bool],
-    by: Mapping[str, Sequence[str]],
-    found: Sequence[Slice],
-    keys: Sequence[str] | None,
-) -> tuple[Listed, ...]:
-    """Return the wrong examples of the weakest slice."""
-    if not found:
-        return ()
-    names = named(keys, len(correct))
-    wrong = [place for place, right in enumerate(correct) if not right]
-    return tuple(Listed(names[place], found[0].name) for place in _places(by, found[0].conditions, wrong))
+def _wrong(one: Slice, correct: Sequence[bool], by: Mapping[str, Sequence[str]]) -> list[int]:
+    """Return the places of the wrong examples of a slice."""
+    return _places(by, one.conditions, [place for place, right in enumerate(correct) if not right])
 
 
 def detectable(n: int, other_n: int, rate: float, tests: int, alpha: float = 0.05) -> float | None:

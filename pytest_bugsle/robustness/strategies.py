@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from pytest_bugsle.errors import UsageError
+from pytest_bugsle.robustness.arguments import examples_of
 from pytest_bugsle.robustness.edits import apply
 from pytest_bugsle.robustness.other_kinds import for_examples
 from pytest_bugsle.robustness.perturbations import chosen
@@ -23,11 +24,12 @@ def variations(examples: Sequence[Any], *perturbations: Any, task: str | None = 
             "a strategy needs hypothesis, which is not installed.",
             hint='pip install "pytest-bugsle[robustness]"',
         )
-    if not examples:
-        raise UsageError("there are no examples.", hint="variations(texts, “typos”)")
+    known = examples_of(examples)
+    if not known:
+        raise UsageError("there are no examples.", hint='variations(texts, "typos")')
     from hypothesis import strategies
 
-    made = chosen(perturbations, task, for_examples(examples))
+    made = chosen(perturbations, task, for_examples(known))
 
     def varied(example: Any, number: int, seed: int) -> tuple[Any, Any] | None:
         chance = Random(seed)  # noqa: S311  # Hypothesis draws the seed
@@ -39,7 +41,7 @@ def variations(examples: Sequence[Any], *perturbations: Any, task: str | None = 
 
     return strategies.builds(
         varied,
-        strategies.sampled_from(list(examples)),
+        strategies.sampled_from(known),
         strategies.integers(0, len(made) - 1),
         strategies.integers(0, 2**32 - 1),
     ).filter(lambda pair: pair is not None)

@@ -53,7 +53,9 @@ def columns_of(rows: Iterable[Any]) -> dict[Hashable, Column]:
             continue
         numbers = [float(value) for value in held]
         mean = fsum(numbers) / len(numbers)
-        spread = sqrt(fsum((value - mean) ** 2 for value in numbers) / max(1, len(numbers) - 1))
+        # A product, for a power raises where it is too large for a float.
+        squares = sum((value - mean) * (value - mean) for value in numbers)
+        spread = sqrt(squares / max(1, len(numbers) - 1))
         made[key] = Column(spread, min(numbers), max(numbers), all(value.is_integer() for value in numbers))
     return made
 

@@ -50,8 +50,10 @@ def traits(example: Any) -> dict[str, str]:
 
 
 def is_missing(value: object) -> bool:
-    """Say whether a field holds nothing: None, or what is not equal to itself, as NaN is."""
-    return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124  # this is what NaN is
+    """Say whether a field holds nothing: None, NaN, or the NaT and NA of pandas."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float) and value != value  # noqa: PLR0124  # this is what NaN is
 
 
 def _length(characters: int) -> str:

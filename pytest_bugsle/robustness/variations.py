@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from pytest_bugsle.errors import UsageError
+from pytest_bugsle.errors import BugsleError, UsageError
+from pytest_bugsle.report.escape import for_terminal
+from pytest_bugsle.robustness.answers import told
 from pytest_bugsle.robustness.edits import Edit, apply, boxed, fits, seeded, unboxed
+from pytest_bugsle.robustness.judgement import shown
 from pytest_bugsle.robustness.perturbations import Perturbation
+from pytest_bugsle.robustness.traits import is_missing
 
 Valid = Callable[[Any, Any], bool]
 
@@ -71,18 +75,43 @@ def varied(
         found: dict[Hashable, Variation] = {}
         for number in range(variants if perturbation.chance else 1):
             chance = seeded(seed, perturbation.name, before, number) if perturbation.chance else none
-            edits = perturbation.edit(example, chance)
+            edits = None if is_missing(example) else _edits(perturbation, example, chance)
             after = boxed(_changed(example, edits, perturbation)) if edits else before
             if not edits or after == before:
                 made.no_ops += 1
             elif after in found:
                 made.duplicates += 1
-            elif valid is not None and not valid(example, unboxed(after)):
+            elif valid is not None and not _holds(valid, example, unboxed(after)):
                 made.not_valid += 1
             else:
                 found[after] = Variation(before, after, tuple(edits))
         made.by_example.append(list(found.values()))
     return made
+
+
+def _edits(perturbation: Perturbation, example: Any, chance: Random) -> Sequence[Edit] | None:
+    """Return what a perturbation makes of an example; UsageError where it raises."""
+    try:
+        return perturbation.edit(example, chance)
+    except BugsleError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"the perturbation {for_terminal(perturbation.name)} raises {told(error)}",
+            why=f"it was to vary {shown(example)}",
+            hint="let it return None where it does not apply, or leave it out",
+        ) from error
+
+
+def _holds(valid: Valid, before: Any, after: Any) -> bool:
+    try:
+        return bool(valid(before, after))
+    except Exception as error:
+        raise UsageError(
+            f"valid= raises {told(error)}",
+            why=f"it was asked whether {shown(after)} still means {shown(before)}",
+            hint="it takes an example and its variation, and returns True or False",
+        ) from error
 
 
 def _changed(example: Any, edits: Sequence[Edit], perturbation: Perturbation) -> Any:
