@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pytest_bugsle.git.diff import changes
+from pytest_bugsle.history.references import same_bug
 from pytest_bugsle.regression import links
 from pytest_bugsle.regression.sides import Side
 from pytest_bugsle.results import Link
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from pytest_bugsle.regression.gather import Surveyor, TreeSides
     from pytest_bugsle.regression.trees import Step
 
+CASES = "tests/bugsle_cases"
+"""The folder of the accepted cases of models, of which each belongs to a test."""
 MOST_NEAR = 60
 """Test files that are tried when no link proves a fix; what lies further is too far to be its guard."""
 
@@ -106,17 +110,22 @@ def find(surveyor: Surveyor, sides: TreeSides, unit: Unit, steps: Sequence[Step]
     named_by_trailer = [
         node.path for key, value in trailers if (node := _trailer_path(key, value)) is not None
     ]
-    paths = (
-        {test.test.path for test in changed} | {test.path for test, _ in neighbours} | set(named_by_trailer)
-    )
+    home = surveyor.policy().home
+    cases = reader.cases(unit.bugs, home, steps, surveyor.rootdir)
+    paths = {
+        *(test.test.path for test in changed),
+        *(test.path for test, _ in neighbours),
+        *(node.path for node, _ in cases),
+        *named_by_trailer,
+    }
     renames = reader.renames(steps[0][1], tree) if any(path not in sides.listing for path in paths) else {}
     wanted = paths | set(mentioning) | {renames[path] for path in paths if path in renames}
-    home = surveyor.policy().home
     found = links.link(
         unit.bugs,
         {path: reader.names(path) for path in sorted(wanted) if path in sides.listing},
         trailers=trailers,
         marked=[claim for path in mentioning for claim in reader.marked(path)],
+        cases=cases,
         changed=changed,
         named=[claim for path in mentioning for claim in reader.named(path, home)],
         neighbours=neighbours,
@@ -133,13 +142,24 @@ def find(surveyor: Surveyor, sides: TreeSides, unit: Unit, steps: Sequence[Step]
     broken = tuple(
         f"{unit.head[:7]}: {each.evidence}, but {each.broken}"
         for each in found
-        if each.broken and each.kind == "trailer"
+        if each.broken and each.kind in ("case", "trailer")
     )
     return Linked(tests, broken)
 
 
 def _trailer_path(key: str, value: str) -> links.NodeId | None:
     return links.parse_node_id(value) if key.casefold() == links.TRAILER.casefold() else None
+
+
+def _case(raw: bytes) -> tuple[str, str]:
+    """Return the id of the test that a case belongs to and the bug that it names; empty where it says none."""
+    try:
+        said = json.loads(raw)
+    except (ValueError, RecursionError):
+        return "", ""
+    found = said if isinstance(said, dict) else {}
+    test, bug = found.get("test"), found.get("bug")
+    return test if isinstance(test, str) else "", bug if isinstance(bug, str) else ""
 
 
 class _Reader:
@@ -216,6 +236,26 @@ class _Reader:
 
     def named(self, path: str, home: str | None) -> tuple[links.NamedBug, ...]:
         return links.named_bugs(self._text(path), path, self.classes, self.functions, home=home)
+
+    def cases(
+        self, bugs: Sequence[str], home: str | None, steps: Sequence[Step], rootdir: str
+    ) -> list[tuple[links.NodeId, str]]:
+        """Return the tests of which an accepted case names one of these bugs, or comes with the fix, and the case."""
+        brought = {change.path for _, _, found in steps for change in found}
+        made = []
+        for path in sorted(path for path in self.sides.listing if path.startswith(f"{CASES}/")):
+            if not path.endswith(".json") or self.sides.listing[path].mode == "160000":
+                continue
+            test, bug = _case(self._text(path))
+            node = links.parse_node_id(test)
+            if node is None:
+                continue
+            node = replace(node, path=posixpath.normpath(f"{rootdir}/{node.path}"))
+            if bug and any(same_bug(bug, other, home) for other in bugs):
+                made.append((node, f"its case {path} names {bug}"))
+            elif path in brought:
+                made.append((node, f"the fix brings its case {path}"))
+        return made
 
     def renames(self, commit: str, tree: str) -> dict[str, str]:
         moved = changes(self.sides.repo, commit, tree)

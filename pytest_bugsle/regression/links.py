@@ -245,6 +245,7 @@ def link(
     *,
     trailers: Iterable[tuple[str, str]] = (),
     marked: Iterable[tuple[TestDef, tuple[str, ...]]] = (),
+    cases: Iterable[tuple[NodeId, str]] = (),
     changed: Iterable[ChangedTest] = (),
     named: Iterable[NamedBug] = (),
     neighbours: Iterable[tuple[TestDef, str]] = (),
@@ -255,8 +256,8 @@ def link(
     """Gather all evidence for one fix, the strongest first.
 
     `tests` are the names in the tree under test by path, `renames` leads from paths at the fix to paths
-    there. `marked` and `named` are all tests that mention any bug; those of `bugs` are taken. `neighbours`
-    come with their evidence, `discovered` as path and name.
+    there. `marked` and `named` are all tests that mention any bug; those of `bugs` are taken. `cases` and
+    `neighbours` come with their evidence, `discovered` as path and name.
     """
     place = _Places(tests, renames or {})
     links: list[Link] = []
@@ -266,6 +267,7 @@ def link(
     for test, claimed in marked:
         for bug in _shared(claimed, bugs, home):
             links.append(place.link(test, "marker", f"it is marked as the regression test of {bug}"))
+    links += [place.node(node, "case", evidence_text) for node, evidence_text in cases]
     for test, kind, uses in changed:
         evidence = {
             "added": "the fix adds it",
@@ -326,5 +328,8 @@ class _Places:
         evidence = f"the commit names it: {TRAILER}: {value.strip()}"
         if node is None:
             return Link("", "", "trailer", evidence, broken="it does not read as path::name")
+        return self.node(node, "trailer", evidence)
+
+    def node(self, node: NodeId, kind: LinkKind, evidence: str) -> Link:
         path = self.now(node.path)
-        return Link(path, node.name, "trailer", evidence, node.param, self.broken(path, node.name))
+        return Link(path, node.name, kind, evidence, node.param, self.broken(path, node.name))
