@@ -64,6 +64,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     line: int | None = None
     commit: str | None = None
 
+    def excused(self) -> Finding:
+        """Return the remark as one that is only told: its test is expected to fail."""
+        said = f"{self.message} (its test is expected to fail)"
+        return msgspec.structs.replace(self, level="info", message=said)
+
 
 RULES: Mapping[str, Rule] = {
     rule.code: rule

@@ -257,12 +257,16 @@ class _Gathering:
 
     def __init__(self) -> None:
         self._carried: dict[str, list[object]] = {}
+        self.expected: set[str] = set()
+        """Tests that failed as `xfail` or the quarantine has it: what their gates say decides nothing."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the last attempt of each test."""
         carried = report.__dict__.get(self.attribute)
         if carried is not None:
             self._carried[report.nodeid] = carried
+            excused = hasattr(report, "wasxfail") and report.skipped
+            (self.expected.add if excused else self.expected.discard)(report.nodeid)
 
     def _said(self) -> list[object]:
         """Return what was carried, by test id."""
@@ -472,7 +476,8 @@ class Controller(_Collecting):
         from pytest_bugsle.experiment.verdict import joined
         from pytest_bugsle.settings import is_ci
 
-        return joined(result, gathered.results(), self.facts.settings.rules, ci=is_ci(os.environ))
+        levels, excused = self.facts.settings.rules, gathered.expected
+        return joined(result, gathered.results(), levels, ci=is_ci(os.environ), excused=excused)
 
     def _with_models(self, result: Result) -> Result:
         gathered = self._config.pluginmanager.get_plugin(MODELS)
@@ -481,7 +486,8 @@ class Controller(_Collecting):
         from pytest_bugsle.robustness.verdict import joined
         from pytest_bugsle.settings import is_ci
 
-        return joined(result, gathered.results(), self.facts.settings.rules, ci=is_ci(os.environ))
+        levels, excused = self.facts.settings.rules, gathered.expected
+        return joined(result, gathered.results(), levels, ci=is_ci(os.environ), excused=excused)
 
     def _failed(self, result: Result) -> bool:
         settings = self.facts.settings

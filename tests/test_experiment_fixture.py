@@ -102,6 +102,29 @@ def test_the_json_report_has_the_experiments(
     assert "BUG311" in {finding["rule"] for finding in found["findings"]} and found["verdict"] != "pass"
 
 
+def test_a_gate_that_is_expected_to_fail_decides_nothing(pytester: pytest.Pytester) -> None:
+    """Its findings are told, and the run is not undecided for them."""
+    one = [
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@example.org",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "feat: it",
+    ]
+    for command in (["init", "-q", "-b", "main"], one):
+        subprocess.run(["git", *command], cwd=pytester.path, check=True)
+    body = f"import pytest\n\n@pytest.mark.xfail(reason='too few units')\ndef test_small(ab_gate):\n    {SMALL}\n"
+    run(pytester, body, "--bugsle", "--bugsle-report", "json:out.json")
+    found = json.loads(Path(pytester.path / "out.json").read_text())
+    (told,) = [each for each in found["findings"] if each["rule"] == "BUG311"]
+    assert told["level"] == "info" and told["message"].endswith("(its test is expected to fail)")
+    assert found["verdict"] == "pass" and len(found["experiments"]) == 1
+
+
 def test_nothing_is_imported_until_the_fixture_is_used(pytester: pytest.Pytester) -> None:
     """And then only what counts need."""
     body = """

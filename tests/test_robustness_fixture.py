@@ -227,6 +227,36 @@ def test_the_json_report_has_the_models(pytester: pytest.Pytester) -> None:
     assert reports[0]["verdict"] == "fail"
 
 
+@pytest.mark.parametrize(
+    "more",
+    [pytest.param([], id="alone"), pytest.param(["-n", "1"], id="xdist", marks=pytest.mark.slow)],
+)
+def test_a_gate_that_is_expected_to_fail_decides_nothing(pytester: pytest.Pytester, more: list[str]) -> None:
+    """Its findings are told, and the run passes; one that fails beside it still decides."""
+    one = [
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@example.org",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "feat: it",
+    ]
+    for command in (["init", "-q", "-b", "main"], one):
+        subprocess.run(["git", *command], cwd=pytester.path, check=True)
+    body = "    import pytest\n\n    @pytest.mark.xfail(reason='capitals')" + WEAK
+    verdicts = []
+    for tests in (body, body + WEAK.replace("test_weak", "test_other")):
+        done = run(pytester, tests, "--bugsle", "--bugsle-report", "json:out.json", *more)
+        found = json.loads((pytester.path / "out.json").read_text())
+        levels = {each["level"] for each in found["findings"] if "expected to fail" in each["message"]}
+        assert levels == {"info"}
+        verdicts.append((done.ret, found["verdict"]))
+    assert verdicts == [(0, "pass"), (1, "fail")]
+
+
 @pytest.mark.slow
 def test_an_untriaged_confident_error_fails_its_test_however_good_the_rate(pytester: pytest.Pytester) -> None:
     """Until it is triaged; a level below error leaves it a line of the summary."""

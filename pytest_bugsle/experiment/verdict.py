@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -43,14 +43,23 @@ def verdict_of(results: Sequence[ExperimentResult]) -> Verdict:
 
 
 def joined(
-    result: Result, results: Sequence[ExperimentResult], levels: Mapping[str, Level], *, ci: bool
+    result: Result,
+    results: Sequence[ExperimentResult],
+    levels: Mapping[str, Level],
+    *,
+    ci: bool,
+    excused: Collection[str] = (),
 ) -> Result:
-    """Return a run's result with its A/B tests: the worse verdict of both."""
+    """Return a run's result with its A/B tests: the worse verdict of both; `excused` tests decide nothing."""
     order: tuple[Verdict, ...] = ("pass", "undecided", "fail")
-    worse = max(result.verdict, verdict_of(results), key=order.index)
+    deciding = [each for each in results if each.test not in excused]
+    worse = max(result.verdict, verdict_of(deciding), key=order.index)
+    findings = list(findings_of(deciding, levels, ci=ci))
+    beside = [each for each in results if each.test in excused]
+    findings += (each.excused() for each in findings_of(beside, levels, ci=ci))
     return msgspec.structs.replace(
         result,
         verdict=worse,
         experiments=list(results),
-        findings=[*result.findings, *findings_of(results, levels, ci=ci)],
+        findings=[*result.findings, *findings],
     )

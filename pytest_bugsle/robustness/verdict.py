@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -29,16 +29,24 @@ def verdict_of(results: Sequence[ModelResult]) -> Verdict:
 
 
 def joined(
-    result: Result, results: Sequence[ModelResult], levels: Mapping[str, Level], *, ci: bool
+    result: Result,
+    results: Sequence[ModelResult],
+    levels: Mapping[str, Level],
+    *,
+    ci: bool,
+    excused: Collection[str] = (),
 ) -> Result:
     """Return a run's result with its model gates: the worse verdict of both.
 
     A finding that is an error fails the run, its gate's own outcome notwithstanding: a few confident errors are
-    within a rate, and are to be looked at.
+    within a rate, and are to be looked at. What the gates of `excused` tests say decides nothing.
     """
     order: tuple[Verdict, ...] = ("pass", "undecided", "fail")
-    findings = list(findings_of(results, levels, ci=ci))
-    own: Verdict = "fail" if any(each.level == "error" for each in findings) else verdict_of(results)
+    deciding = [each for each in results if each.test not in excused]
+    findings = list(findings_of(deciding, levels, ci=ci))
+    own: Verdict = "fail" if any(each.level == "error" for each in findings) else verdict_of(deciding)
+    beside = [each for each in results if each.test in excused]
+    findings += (each.excused() for each in findings_of(beside, levels, ci=ci))
     worse = max(result.verdict, own, key=order.index)
     return msgspec.structs.replace(
         result,
