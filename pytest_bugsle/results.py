@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -920,6 +920,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     experiments: list[ExperimentResult] | msgspec.UnsetType = msgspec.UNSET
     models: list[ModelResult] | msgspec.UnsetType = msgspec.UNSET
     timings: Timings = Timings()
+
+    def with_gates(self, verdict: Verdict, findings: Iterable[Finding], **gates: object) -> Result:
+        """Return the result with what gates of tests found: the worse verdict of both, and `gates` by their fields."""
+        order: tuple[Verdict, ...] = ("pass", "undecided", "fail")
+        worse = max(self.verdict, verdict, key=order.index)
+        found = [*self.findings, *findings]
+        return msgspec.structs.replace(self, verdict=worse, findings=found, **gates)
 
 
 def count(fixes: list[FixResult]) -> Counts:

@@ -19,6 +19,9 @@ Mode = Literal["block", "warn"]
 UnitChoice = Literal["auto", "commit", "range"]
 ProofChoice = Literal["off", "fix", "edits"]
 
+CASES = "tests/bugsle_cases"
+"""The folder of the accepted cases of models, of which each belongs to a test."""
+
 MAINTAINED = (
     "release/*",
     "releases/*",

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from git_sandbox import Sandbox
 
 SHIPS = "ab_gate.proportions(control=(500, 10_000), treatment=(700, 10_000), metric='sales', mde=0.2)"
 SMALL = "ab_gate.proportions(control=(10, 50), treatment=(12, 50), metric='conversion', mde=0.25)"
@@ -104,19 +105,7 @@ def test_the_json_report_has_the_experiments(
 
 def test_a_gate_that_is_expected_to_fail_decides_nothing(pytester: pytest.Pytester) -> None:
     """Its findings are told, and the run is not undecided for them."""
-    one = [
-        "-c",
-        "user.name=a",
-        "-c",
-        "user.email=a@example.org",
-        "commit",
-        "-q",
-        "--allow-empty",
-        "-m",
-        "feat: it",
-    ]
-    for command in (["init", "-q", "-b", "main"], one):
-        subprocess.run(["git", *command], cwd=pytester.path, check=True)
+    Sandbox(pytester.path).commit()
     body = f"import pytest\n\n@pytest.mark.xfail(reason='too few units')\ndef test_small(ab_gate):\n    {SMALL}\n"
     run(pytester, body, "--bugsle", "--bugsle-report", "json:out.json")
     found = json.loads(Path(pytester.path / "out.json").read_text())

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from repositories import CONFIGURATION, Repo, bugsle
 
-from pytest_bugsle.regression.linking import CASES
 from pytest_bugsle.regression.links import NodeId, link
-from pytest_bugsle.robustness.cases import COMMITTED, folder_name
+from pytest_bugsle.robustness.cases import folder_name
+from pytest_bugsle.settings import CASES
 
 TEST = "tests/test_model.py::test_capitals"
 FILE = f"{CASES}/{folder_name(TEST)}/case.upper-1.json"
@@ -106,11 +106,6 @@ def test_a_case_whose_test_is_gone_is_told() -> None:
         ["#42"], {"tests/test_a.py": ["test_x"]}, cases=[(NodeId("tests/test_a.py", "test_y"), "its case")]
     )
     assert (found.kind, found.broken) == ("case", "tests/test_a.py has no test test_y")
-
-
-def test_the_folder_is_the_one_that_cases_are_accepted_into() -> None:
-    """Two rooms that do not know each other."""
-    assert CASES == COMMITTED
 
 
 @pytest.mark.slow

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from pytest_bugsle.cli import main
 from pytest_bugsle.errors import UsageError
 from pytest_bugsle.robustness.cases import (
-    COMMITTED,
     MOST_KEPT,
     Case,
     CaseStore,
@@ -27,6 +26,7 @@ from pytest_bugsle.robustness.cases import (
 )
 from pytest_bugsle.robustness.edits import apply, differences, digest_of
 from pytest_bugsle.robustness.freezing import frozen
+from pytest_bugsle.settings import CASES
 
 numpy = pytest.importorskip("numpy")
 TEST = "tests/test_lang.py::test_language[de-“x”]"
@@ -48,7 +48,7 @@ def case(before: Any = "ein Satz", after: Any = "EIN Satz", **more: Any) -> Case
 
 def store_at(top: Path) -> CaseStore:
     """Return the cases of the test in a repository."""
-    return CaseStore(TEST, local=top / ".bugsle", committed=top / COMMITTED, top=top)
+    return CaseStore(TEST, local=top / ".bugsle", committed=top / CASES, top=top)
 
 
 @given(st.text(), st.text())
@@ -105,9 +105,9 @@ def test_accepted_cases_are_moved_into_the_repository(tmp_path: Path) -> None:
     store = store_at(tmp_path)
     store.save(case())
     store.save(case("noch ein", "noch EIN"))
-    assert accept_cases(tmp_path / ".bugsle", tmp_path / COMMITTED, only="nothing") == []
+    assert accept_cases(tmp_path / ".bugsle", tmp_path / CASES, only="nothing") == []
     (tmp_path / ".bugsle" / "robustness" / folder_name(TEST) / "broken.json").write_text("{")
-    moved = accept_cases(tmp_path / ".bugsle", tmp_path / COMMITTED, only="case.upper", bug="#42")
+    moved = accept_cases(tmp_path / ".bugsle", tmp_path / CASES, only="case.upper", bug="#42")
     assert len(moved) == 2 and all(new.is_file() and not old.exists() for old, new in moved)
     accepted, new, lost, said = store.load()
     assert {one.bug for one in accepted} == {"#42"} and new == lost == []
@@ -120,7 +120,7 @@ def test_the_bug_of_an_accepted_case_can_be_named_later(tmp_path: Path) -> None:
     store = store_at(tmp_path)
     store.save(case())
     store.save(case("noch ein", "noch EIN"))
-    folders = (tmp_path / ".bugsle", tmp_path / COMMITTED)
+    folders = (tmp_path / ".bugsle", tmp_path / CASES)
     moved = [new for _, new in accept_cases(*folders)]
     assert accept_cases(*folders, bug="#42") == []
     assert accept_cases(*folders, only=moved[0].name, bug="#42") == [(moved[0], moved[0])]
@@ -135,7 +135,7 @@ def test_cases_follow_a_test_that_was_renamed(tmp_path: Path) -> None:
     store = store_at(tmp_path)
     store.save(case())
     store.save(case("noch ein", "noch EIN"))
-    folders = (tmp_path / ".bugsle", tmp_path / COMMITTED)
+    folders = (tmp_path / ".bugsle", tmp_path / CASES)
     moved = accept_cases(*folders, bug="#42")
     again = accept_cases(*folders, only=folder_name(TEST), test="tests/test_lang.py::test_new")
     assert [old for old, _ in again] == sorted(new for _, new in moved)
@@ -161,16 +161,16 @@ def test_accepted_cases_of_a_test_that_is_gone_are_missed(
     """By the tests of its file, and by all where the file is gone."""
     (tmp_path / "t.py").write_text(source)
     for test in (own, other):
-        folder = tmp_path / COMMITTED / folder_name(test)
+        folder = tmp_path / CASES / folder_name(test)
         folder.mkdir(parents=True)
         made = msgspec.structs.replace(case(), test=test)
         (folder / made.name()).write_bytes(encoded(made))
-    store = CaseStore(own, local=None, committed=tmp_path / COMMITTED, top=tmp_path)
+    store = CaseStore(own, local=None, committed=tmp_path / CASES, top=tmp_path)
     said = store.orphans()
     assert len(said) == lost
     (tmp_path / "part").mkdir()
     (tmp_path / "part" / "t.py").write_text(source)
-    part = CaseStore(own, local=None, committed=tmp_path / COMMITTED, top=tmp_path / "part")
+    part = CaseStore(own, local=None, committed=tmp_path / CASES, top=tmp_path / "part")
     assert part.orphans() == [], "ids of another part of the repository are not known here"
     for one in said:
         assert f"there is no {other}; next: bugsle accept models --only {folder_name(other)} --test" in one
@@ -196,7 +196,7 @@ def test_accept_writes_what_is_asked_for(
     """With the bug in its one spelling."""
     for name in ("a", "b"):
         test = f"tests/test_{name}.py::test_it"
-        store = CaseStore(test, local=tmp_path / ".bugsle", committed=tmp_path / COMMITTED, top=tmp_path)
+        store = CaseStore(test, local=tmp_path / ".bugsle", committed=tmp_path / CASES, top=tmp_path)
         store.save(msgspec.structs.replace(case(), test=test))
     assert main(["accept", *args, "--repo", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -258,9 +258,9 @@ def test_a_linked_folder_is_not_written_to(tmp_path: Path) -> None:
     store_at(tmp_path).save(case())
     (tmp_path / "tests").mkdir()
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / COMMITTED).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / CASES).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="is a symbolic link"):
-        accept_cases(tmp_path / ".bugsle", tmp_path / COMMITTED)
+        accept_cases(tmp_path / ".bugsle", tmp_path / CASES)
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
@@ -348,7 +348,7 @@ def test_an_array_of_texts_asks_for_no_more_than_it_holds(tmp_path: Path) -> Non
 
 def test_links_and_folders_are_no_cases(tmp_path: Path) -> None:
     """A link may lead to a device that never ends."""
-    folder = tmp_path / COMMITTED / folder_name(TEST)
+    folder = tmp_path / CASES / folder_name(TEST)
     folder.mkdir(parents=True)
     (tmp_path / "elsewhere.json").write_bytes(encoded(case()))
     (folder / "link.json").symlink_to(tmp_path / "elsewhere.json")
@@ -369,7 +369,7 @@ def test_new_cases_are_not_written_or_deleted_where_a_link_leads(linked: str, tm
     inside = elsewhere / folder_name(TEST) if linked == "robustness" else elsewhere
     inside.mkdir(exist_ok=True)
     (inside / case().name()).write_bytes(encoded(case()))
-    assert accept_cases(tmp_path / ".bugsle", tmp_path / COMMITTED) == [] and list(inside.iterdir())
+    assert accept_cases(tmp_path / ".bugsle", tmp_path / CASES) == [] and list(inside.iterdir())
 
 
 def test_the_newest_cases_of_a_test_are_kept(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from git_sandbox import Sandbox
 
-from pytest_bugsle.robustness.cases import COMMITTED, accept_cases
+from pytest_bugsle.robustness.cases import accept_cases
+from pytest_bugsle.settings import CASES
 
 HEAD = """
     from small_models import reviews, trained
@@ -164,7 +166,7 @@ def test_the_command_accepts_a_case_for_a_project_below_the_top(pytester: pytest
             text=True,
             check=True,
         )
-        (case,) = sorted((top / COMMITTED).rglob("*.json"))
+        (case,) = sorted((top / CASES).rglob("*.json"))
         assert made.stdout.splitlines()[0] == case.relative_to(top).as_posix()
         run(pytester, WEAK).stdout.fnmatch_lines(["FAIL replay: 1 of 1 accepted cases fail again"])
     finally:
@@ -179,7 +181,7 @@ def test_a_saved_case_is_replayed_and_accepted_it_is_a_regression(pytester: pyte
     lenient = WEAK.replace('"case.upper", "whitespace"', '"case.upper", max_flip_rate=1.0')
     made = run(pytester, lenient, "-rP", "--junitxml=out.xml")
     made.assert_outcomes(passed=1)
-    moved = accept_cases(pytester.path / ".bugsle", pytester.path / COMMITTED, bug="#42")
+    moved = accept_cases(pytester.path / ".bugsle", pytester.path / CASES, bug="#42")
     assert len(moved) == 1 and not saved(pytester)
     again = run(pytester, lenient)
     again.assert_outcomes(failed=1)
@@ -233,19 +235,7 @@ def test_the_json_report_has_the_models(pytester: pytest.Pytester) -> None:
 )
 def test_a_gate_that_is_expected_to_fail_decides_nothing(pytester: pytest.Pytester, more: list[str]) -> None:
     """Its findings are told, and the run passes; one that fails beside it still decides."""
-    one = [
-        "-c",
-        "user.name=a",
-        "-c",
-        "user.email=a@example.org",
-        "commit",
-        "-q",
-        "--allow-empty",
-        "-m",
-        "feat: it",
-    ]
-    for command in (["init", "-q", "-b", "main"], one):
-        subprocess.run(["git", *command], cwd=pytester.path, check=True)
+    Sandbox(pytester.path).commit()
     body = "    import pytest\n\n    @pytest.mark.xfail(reason='capitals')" + WEAK
     verdicts = []
     for tests in (body, body + WEAK.replace("test_weak", "test_other")):

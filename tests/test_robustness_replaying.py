@@ -11,8 +11,9 @@ import pytest
 
 from pytest_bugsle.results import ModelResult
 from pytest_bugsle.robustness import ModelGate
-from pytest_bugsle.robustness.cases import COMMITTED, Case, CaseStore, accept_cases, read_case
+from pytest_bugsle.robustness.cases import Case, CaseStore, accept_cases, read_case
 from pytest_bugsle.robustness.relations import Direction, Same
+from pytest_bugsle.settings import CASES
 
 TEST = "tests/test_model.py::test_it"
 TEXTS = [f"the text number {number} is here" for number in range(200)]
@@ -24,7 +25,7 @@ class Repository:
 
     def __init__(self, top: Path) -> None:
         self.top = top
-        self.store = CaseStore(TEST, local=top / ".bugsle", committed=top / COMMITTED, top=top)
+        self.store = CaseStore(TEST, local=top / ".bugsle", committed=top / CASES, top=top)
 
     def asked(self, model: Any, ask: Ask) -> dict[str, ModelResult]:
         """Return the results of one run by gate."""
@@ -39,7 +40,7 @@ class Repository:
 
     def accept(self) -> None:
         """Move new cases into the repository."""
-        accept_cases(self.top / ".bugsle", self.top / COMMITTED, bug="#7")
+        accept_cases(self.top / ".bugsle", self.top / CASES, bug="#7")
 
 
 @pytest.fixture
@@ -256,7 +257,7 @@ def test_an_accepted_case_that_cannot_be_replayed_leaves_it_undecided(repository
         store=CaseStore(
             "tests/test_model.py::test_renamed",
             local=None,
-            committed=repository.top / COMMITTED,
+            committed=repository.top / CASES,
             top=repository.top,
         ),
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-import msgspec
-
 from pytest_bugsle.findings import Finding, Level, Verdict, make_finding
 from pytest_bugsle.results import ExperimentResult, Result
 
@@ -51,15 +49,8 @@ def joined(
     excused: Collection[str] = (),
 ) -> Result:
     """Return a run's result with its A/B tests: the worse verdict of both; `excused` tests decide nothing."""
-    order: tuple[Verdict, ...] = ("pass", "undecided", "fail")
     deciding = [each for each in results if each.test not in excused]
-    worse = max(result.verdict, verdict_of(deciding), key=order.index)
     findings = list(findings_of(deciding, levels, ci=ci))
-    beside = [each for each in results if each.test in excused]
-    findings += (each.excused() for each in findings_of(beside, levels, ci=ci))
-    return msgspec.structs.replace(
-        result,
-        verdict=worse,
-        experiments=list(results),
-        findings=[*result.findings, *findings],
-    )
+    told = findings_of([each for each in results if each.test in excused], levels, ci=ci)
+    findings += (each.excused() for each in told)
+    return result.with_gates(verdict_of(deciding), findings, experiments=list(results))

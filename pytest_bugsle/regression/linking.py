@@ -15,6 +15,7 @@ from pytest_bugsle.regression import links
 from pytest_bugsle.regression.sides import Side
 from pytest_bugsle.results import Link
 from pytest_bugsle.runner.outcome import Selector
+from pytest_bugsle.settings import CASES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from pytest_bugsle.regression.gather import Surveyor, TreeSides
     from pytest_bugsle.regression.trees import Step
 
-CASES = "tests/bugsle_cases"
-"""The folder of the accepted cases of models, of which each belongs to a test."""
 MOST_NEAR = 60
 """Test files that are tried when no link proves a fix; what lies further is too far to be its guard."""
 

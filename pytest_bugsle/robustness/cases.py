@@ -22,6 +22,7 @@ from pytest_bugsle.report.escape import for_json
 from pytest_bugsle.robustness.edits import Edit, apply, digest_of, fits
 from pytest_bugsle.robustness.freezing import thawed
 from pytest_bugsle.robustness.relations import Relation, Same
+from pytest_bugsle.settings import CASES
 from pytest_bugsle.store.place import refuse_links, state_folder, write_whole
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 LOCAL = "robustness"
 """The folder of new cases, in our own."""
-COMMITTED = "tests/bugsle_cases"
-"""The folder of accepted ones, in the repository."""
 SCHEMA = 2
 _READ = (1, SCHEMA)
 """Files of 1 do not say which relation broke: labels differed."""
@@ -155,7 +154,7 @@ class CaseStore:
         said: list[str] = []
         parent = self._committed.parent
         # Below the top of a repository may be several of pytest's own, of which each has its ids.
-        is_whole = parent == self._top / COMMITTED
+        is_whole = parent == self._top / CASES
         folders = sorted(parent.iterdir()) if is_whole and parent.is_dir() else []
         for folder in folders if _unlinked(parent, parent) else ():
             first = next((read_case(path) for path in sorted(folder.glob("*.json"))), "")
@@ -332,5 +331,5 @@ def accept_models(
     bug = normalise(bug) if bug else None
     return [
         goal.relative_to(top).as_posix() + (f": names bug {bug}" if bug else "")
-        for _, goal in accept_cases(local, top / COMMITTED, only=only, bug=bug, test=test)
+        for _, goal in accept_cases(local, top / CASES, only=only, bug=bug, test=test)
     ]

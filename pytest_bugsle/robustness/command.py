@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -20,9 +20,15 @@ from pytest_bugsle.settings import is_ci, repository_top, settings_at
 _STYLES = {"pass": "green", "fail": "red", "invalid": "red", "undecided": "yellow"}
 _CHECKS = ("deterministic", "calibrated", "confident_errors", "slices")
 _LABELLED = ("calibrated", "confident_errors", "slices")
+F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path)
 _WORDS = (".csv", ".txt")
 """How files of words end: one that is not there is no perturbation of that name."""
+
+
+def _limit(flag: str, said: str) -> Callable[[F], F]:
+    """Declare an option for the share that a judgement allows; it is 0.05 where nothing is said."""
+    return click.option(flag, metavar="SHARE", type=float, default=0.05, show_default=True, help=said)
 
 
 @click.group()
@@ -91,14 +97,7 @@ def model() -> None:
     type=_FILE,
     help="Sentences with {}, one a line, for the words of --swap; without it they are swapped in the examples.",
 )
-@click.option(
-    "--max-swap-rate",
-    metavar="SHARE",
-    type=float,
-    default=0.05,
-    show_default=True,
-    help="The swaps that may change the answer.",
-)
+@_limit("--max-swap-rate", "The swaps that may change the answer.")
 @click.option(
     "--check", "checks", metavar="NAME", multiple=True, help=f"Judge {', '.join(_CHECKS)} (repeatable)."
 )
@@ -112,14 +111,7 @@ def model() -> None:
     "--group", metavar="NAME", help="The column of the groups that are to fare alike; needs --positive."
 )
 @click.option("--positive", metavar="LABEL", help="The answer that helps.")
-@click.option(
-    "--max-gap",
-    metavar="SHARE",
-    type=float,
-    default=0.05,
-    show_default=True,
-    help="The gap between groups that is allowed.",
-)
+@_limit("--max-gap", "The gap between groups that is allowed.")
 @click.option(
     "--baseline",
     metavar="MODULE:NAME",

@@ -14,10 +14,10 @@ from pytest_bugsle.errors import UsageError
 from pytest_bugsle.findings import Level
 from pytest_bugsle.report.escape import for_terminal
 from pytest_bugsle.results import ModelResult
-from pytest_bugsle.robustness.cases import COMMITTED, CaseStore
+from pytest_bugsle.robustness.cases import CaseStore
 from pytest_bugsle.robustness.gates import ModelGate
 from pytest_bugsle.robustness.verdict import findings_of
-from pytest_bugsle.settings import is_ci, repository_top, settings_at
+from pytest_bugsle.settings import CASES, is_ci, repository_top, settings_at
 from pytest_bugsle.settling import settling
 from pytest_bugsle.store.place import state_folder
 
@@ -45,7 +45,7 @@ class Robustness:
         store = CaseStore(
             test,
             local=state_folder(top, bare=False),
-            committed=top / COMMITTED,
+            committed=top / CASES,
             top=config.rootpath,
         )
         gate = ModelGate(model, examples, labels, test=test, store=store, **options)

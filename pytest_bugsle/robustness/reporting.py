@@ -9,7 +9,7 @@ import msgspec
 from pytest_bugsle.errors import UndecidedError
 from pytest_bugsle.report.characters import quoted
 from pytest_bugsle.results import ModelFinding, ModelPoint, ModelResult, Outcome
-from pytest_bugsle.robustness.cases import COMMITTED, folder_name
+from pytest_bugsle.robustness.cases import folder_name
 from pytest_bugsle.robustness.edits import unboxed
 from pytest_bugsle.robustness.invariance import Asked, Judged
 from pytest_bugsle.robustness.judgement import Judgement
@@ -22,6 +22,7 @@ from pytest_bugsle.robustness.messages import (
 )
 from pytest_bugsle.robustness.relations import Same
 from pytest_bugsle.robustness.replaying import Replayed, states
+from pytest_bugsle.settings import CASES
 
 _MOST_LISTED = 5
 SAVED = (
@@ -159,7 +160,7 @@ def of_replay(
         bug = f", bug {each.case.bug}" if each.case.bug else ""
         demand = (each.case.relation or Same()).demand()
         lines += [f"  {each.case.perturbation}{bug}: {demand}", *failure_lines(failure)]
-        lines.append(f"  case: {COMMITTED}/{folder_name(each.case.test)}/{each.case.name()}")
+        lines.append(f"  case: {CASES}/{folder_name(each.case.test)}/{each.case.name()}")
     if back:
         lines.append("  next: mend the model; delete the file of a case that is no fault")
     lines += [f"  {note}" for note in notes if note != why]

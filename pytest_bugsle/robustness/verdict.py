@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-import msgspec
-
 from pytest_bugsle.findings import Finding, Level, Verdict, make_finding
 from pytest_bugsle.results import ModelResult, Result
 
@@ -41,16 +39,8 @@ def joined(
     A finding that is an error fails the run, its gate's own outcome notwithstanding: a few confident errors are
     within a rate, and are to be looked at. What the gates of `excused` tests say decides nothing.
     """
-    order: tuple[Verdict, ...] = ("pass", "undecided", "fail")
     deciding = [each for each in results if each.test not in excused]
     findings = list(findings_of(deciding, levels, ci=ci))
     own: Verdict = "fail" if any(each.level == "error" for each in findings) else verdict_of(deciding)
-    beside = [each for each in results if each.test in excused]
-    findings += (each.excused() for each in findings_of(beside, levels, ci=ci))
-    worse = max(result.verdict, own, key=order.index)
-    return msgspec.structs.replace(
-        result,
-        verdict=worse,
-        models=list(results),
-        findings=[*result.findings, *findings],
-    )
+    told = findings_of([each for each in results if each.test in excused], levels, ci=ci)
+    return result.with_gates(own, [*findings, *(each.excused() for each in told)], models=list(results))
