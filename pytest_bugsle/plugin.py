@@ -258,15 +258,15 @@ class _Gathering:
     def __init__(self) -> None:
         self._carried: dict[str, list[object]] = {}
         self.expected: set[str] = set()
-        """Tests that failed as `xfail` or the quarantine has it: what their gates say decides nothing."""
+        """Tests that may fail, by `xfail` or the quarantine: what their gates say decides nothing."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the last attempt of each test."""
         carried = report.__dict__.get(self.attribute)
         if carried is not None:
             self._carried[report.nodeid] = carried
-            excused = hasattr(report, "wasxfail") and report.skipped
-            (self.expected.add if excused else self.expected.discard)(report.nodeid)
+            note = self.expected.add if hasattr(report, "wasxfail") else self.expected.discard
+            note(report.nodeid)
 
     def _said(self) -> list[object]:
         """Return what was carried, by test id."""

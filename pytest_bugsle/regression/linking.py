@@ -250,7 +250,7 @@ class _Reader:
             if node is None:
                 continue
             node = replace(node, path=posixpath.normpath(f"{rootdir}/{node.path}"))
-            if bug and any(same_bug(bug, other, home) for other in bugs):
+            if any(same_bug(bug, other, home) for other in bugs):
                 made.append((node, f"its case {path} names {bug}"))
             elif path in brought:
                 made.append((node, f"the fix brings its case {path}"))
