@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from report_examples import HOSTILE, PRICE, example, finding, fix_result, hostile, result, results
 
 from pytest_bugsle.findings import RULES
-from pytest_bugsle.report.sarif import FINGERPRINT, SCHEMA_URI, render
+from pytest_bugsle.report.sarif import FINGERPRINT, NOWHERE, SCHEMA_URI, render
 from pytest_bugsle.results import Result
 
 
@@ -176,6 +176,14 @@ def test_a_rule_of_an_extension_is_listed() -> None:
     own = replace(finding("BUG104", "m"), rule="ACME1", name="acme-rule")
     run = check(render(result(findings=[own])))
     assert run["tool"]["driver"]["rules"][run["results"][0]["ruleIndex"]]["name"] == "acme-rule"
+
+
+def test_a_fix_whose_path_is_empty_has_no_place() -> None:
+    """An empty URI names nothing."""
+    fix = fix_result(PRICE, paths=[""])
+    (one,) = check(render(result(fix, findings=[finding("BUG102", "b", commit=PRICE)])))["results"]
+    uri = one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert unquote(uri) == NOWHERE
 
 
 @pytest.mark.parametrize("text", HOSTILE)

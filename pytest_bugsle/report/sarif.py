@@ -102,7 +102,7 @@ def _place(finding: Finding, fix: FixResult | None) -> tuple[str, int | None]:
         return finding.path, finding.line
     if fix and fix.place:
         return split_place(fix.place)
-    return (fix.paths[0] if fix and fix.paths else NOWHERE), None
+    return (fix.paths[0] if fix and fix.paths else "") or NOWHERE, None
 
 
 def _fingerprint(finding: Finding, fix: FixResult | None, path: str, seen: dict[str, int]) -> str:
