@@ -343,7 +343,7 @@ def result_of(plan: Plan, results: list[FixResult], timings: Timings) -> Result:
     results, findings, used = regression_verdict.findings_of(results, grants, policy)
     if request.leads_only:
         findings = [finding for finding in findings if finding.rule == "BUG105"]
-    if request.what_else and results:
+    if any(fix.what_else for fix in results):
         from pytest_bugsle.regression.elsewhere import what_else
 
         for fix in results:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from pytest_bugsle.history.patterns import lazy_pattern
+from pytest_bugsle.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from pytest_bugsle.delivery.graph import Graph

@@ -13,8 +13,8 @@ import msgspec
 from msgspec.structs import replace
 
 from pytest_bugsle.history.messages import bounded
-from pytest_bugsle.history.patterns import lazy_pattern
 from pytest_bugsle.history.reverts import Revert, revert_of, unwrapped
+from pytest_bugsle.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from pytest_bugsle.delivery.graph import Graph

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from pytest_bugsle.history import signs
 from pytest_bugsle.history.judgement import NO_POLICY, Facts, Policy, judge
 from pytest_bugsle.history.messages import headline
-from pytest_bugsle.history.patterns import lazy_pattern
 from pytest_bugsle.history.reverts import revert_of
+from pytest_bugsle.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from pytest_bugsle.delivery.graph import Graph

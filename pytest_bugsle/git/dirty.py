@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 from typing import TYPE_CHECKING
+
+from pytest_bugsle.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_bugsle.git.repository import Repository
 
-_ENTRY = re.compile(
+_ENTRY = lazy_pattern(
     rb"(\d{6}) ([0-9a-f]+) (\d)\t([^\0]*)\0"
     rb"  ctime: \d+:\d+\n  mtime: (\d+):(\d+)\n  dev:[^\n]*\n  uid:[^\n]*\n  size: (\d+)\tflags: [0-9a-f]+\n"
 )

@@ -15,13 +15,14 @@ import msgspec
 from pytest_bugsle.errors import BugsleError, ProgramError, UndecidedError, UsageError
 from pytest_bugsle.git.command import arguments, environment, executable, failure, shown
 from pytest_bugsle.git.objects import ObjectReader, ReaderEndedError
+from pytest_bugsle.patterns import lazy_pattern
 
 _EMPTY_TREES = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     "sha256": "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 }
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_ABSENT = re.compile(
+_ABSENT = lazy_pattern(
     rb"promisor|lazy fetch|could not fetch|transport '\w+' not allowed|unable to read|missing"
 )
 

@@ -9,8 +9,8 @@ import msgspec
 
 from pytest_bugsle.history import signs
 from pytest_bugsle.history.messages import bounded, excerpt, headline, prose, squash_parts
-from pytest_bugsle.history.patterns import lazy_pattern
 from pytest_bugsle.history.references import Mention, is_security, labels_of, references
+from pytest_bugsle.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

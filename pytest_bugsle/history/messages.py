@@ -7,7 +7,7 @@ import unicodedata
 
 import msgspec
 
-from pytest_bugsle.history.patterns import lazy_pattern
+from pytest_bugsle.patterns import lazy_pattern
 
 # No honest message is longer; what is cut lies between the text and the trailers at its end.
 _HEAD, _TAIL = 96_000, 32_000

@@ -21,8 +21,8 @@ from pytest_bugsle.errors import ProgramError, UndecidedError
 from pytest_bugsle.git.log import read_log
 from pytest_bugsle.history import signs
 from pytest_bugsle.history.judgement import NO_POLICY, Answer, Policy, judge
-from pytest_bugsle.history.patterns import lazy_pattern
 from pytest_bugsle.history.units import facts_of
+from pytest_bugsle.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from pytest_bugsle.git.log import Commit

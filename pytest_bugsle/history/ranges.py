@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from pytest_bugsle.errors import UndecidedError, UsageError
-from pytest_bugsle.history.patterns import lazy_pattern
+from pytest_bugsle.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_bugsle.history.messages import bounded, excerpt, headline
-from pytest_bugsle.history.patterns import lazy_pattern
+from pytest_bugsle.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

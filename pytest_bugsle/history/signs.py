@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from pytest_bugsle.history.patterns import lazy_pattern
+from pytest_bugsle.patterns import lazy_pattern
 
 FIX_GITMOJI = frozenset({"bug", "ambulance", "adhesive_bandage", "lock"})
 OTHER_GITMOJI = frozenset({
@@ -252,7 +252,8 @@ def bot(author: str, email: str) -> str:
     is_bot = "[bot]" in name.lower()
     if _CODING_AGENTS.search(name) or (is_bot and _BACKPORT_BOTS.search(name)):
         return ""
-    if _UPKEEP_BOTS.search(name) and (is_bot or re.search(r"bot\b|-ci\b|actions", name, re.IGNORECASE)):
+    is_named_so = is_bot or re.search(r"bot\b|-ci\b|actions", name, re.IGNORECASE)
+    if is_named_so and _UPKEEP_BOTS.search(name):
         return "upkeep"
     return "other" if is_bot else ""
 

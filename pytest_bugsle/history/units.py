@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from pytest_bugsle.history import reverts, signs
 from pytest_bugsle.history.judgement import NO_POLICY, Facts, Judgement, Policy, Reason, judge
 from pytest_bugsle.history.messages import bounded, first_line, headline
-from pytest_bugsle.history.patterns import lazy_pattern
 from pytest_bugsle.history.references import Mention, Reference, normalise, references
+from pytest_bugsle.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

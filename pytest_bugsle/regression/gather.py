@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from pytest_bugsle.history.judgement import policy as make_policy
 from pytest_bugsle.history.references import repository_slug
 from pytest_bugsle.history.signs import changelog_lines
 from pytest_bugsle.history.units import Evidence, Unit, mainline_shape, units_of
+from pytest_bugsle.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from pytest_bugsle.runner.configuration import Configuration
     from pytest_bugsle.settings import Settings
 
-_CHANGELOG = re.compile(r"(?:^|/)(?:CHANGE|HISTORY|NEWS|RELEASE)[^/]*$", re.IGNORECASE)
+_CHANGELOG = lazy_pattern(r"(?:^|/)(?:CHANGE|HISTORY|NEWS|RELEASE)[^/]*$", re.IGNORECASE)
 # An import statement, with the names in its brackets; a call that imports by a string.
-_IMPORT = re.compile(
+_IMPORT = lazy_pattern(
     rb"^[ \t]*(?:import\b[^\n]*|from\b[^\n(]*(?:\([^)]*\)?)?[^\n]*)|(?:import_module|importorskip|__import__)[^\n]*",
     re.MULTILINE,
 )
-_WORD = re.compile(rb"[\w\x80-\xff]+")
+_WORD = lazy_pattern(rb"[\w\x80-\xff]+")
 _GREPS = 8
 """Words looked for in a tree by a grep each, 20 ms; from then on its import lines are read at once."""
 _BATCH = 200
@@ -297,6 +297,8 @@ def _relative(path: Path, top: Path) -> str | None:
 
 def _packages(repo: Repository, listing: Mapping[str, Entry], rootdir: str) -> tuple[str, ...]:
     """Return the import packages that the project says it ships."""
+    import tomllib
+
     names: list[str] = []
     for folder in dict.fromkeys((rootdir, ".")):
         path = "pyproject.toml" if folder == "." else f"{folder}/pyproject.toml"

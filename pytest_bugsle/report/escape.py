@@ -5,24 +5,26 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from pytest_bugsle.patterns import lazy_pattern
+
 #: C0, DEL, C1; line and paragraph separators; direction marks, overrides and isolates; the byte
 #: order mark; tag characters; lone surrogates. None of them is visible, all of them change how
 #: the text around them is read.
-_UNSEEN = re.compile(
+_UNSEEN = lazy_pattern(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f\ud800-\udfff]"
 )
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_NONCHARACTER = re.compile("[\ufffe\uffff]")
+_SURROGATE = lazy_pattern("[\ud800-\udfff]")
+_NONCHARACTER = lazy_pattern("[\ufffe\uffff]")
 #: GitHub reads `::error` where a line begins and `##[error]` anywhere in it, Azure `##vso[`.
-_LOG_COMMAND = re.compile(r"^\s*:(?=:)|##(?=\w*\[)")
+_LOG_COMMAND = lazy_pattern(r"^\s*:(?=:)|##(?=\w*\[)")
 _NAMED = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
-_MARKDOWN_ENTITY = re.compile(r"[&<>\"|$]")
-_MARKDOWN_BACKSLASH = re.compile(r"[\\`*_\[\]{}~^]")
-_MARKDOWN_AT_START = re.compile(r"^(?:[#+=-]|\d+(?=[.)]))")
+_MARKDOWN_ENTITY = lazy_pattern(r"[&<>\"|$]")
+_MARKDOWN_BACKSLASH = lazy_pattern(r"[\\`*_\[\]{}~^]")
+_MARKDOWN_AT_START = lazy_pattern(r"^(?:[#+=-]|\d+(?=[.)]))")
 #: Where GitHub and its kin would make a mention, a cross-reference or a link of plain text.
-_MARKDOWN_LINK = re.compile(r"(@)|((?<=\w)#(?=\d)|:(?=//)|(?<=[Ww][Ww][Ww])\.)")
+_MARKDOWN_LINK = lazy_pattern(r"(@)|((?<=\w)#(?=\d)|:(?=//)|(?<=[Ww][Ww][Ww])\.)")
 _NOTHING_WIDE = "&#8203;"
 
 

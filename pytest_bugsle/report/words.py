@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_bugsle.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -58,7 +59,7 @@ SUMMARY: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("not in this run", ("not-in-run",)),
 )
 _LEVELS: Mapping[str, int] = {"error": 0, "warning": 1, "info": 2}
-_HEX = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{40})\b")
+_HEX = lazy_pattern(r"\b(?:[0-9a-f]{64}|[0-9a-f]{40})\b")
 
 
 def plural(number: int, one: str, many: str = "") -> str:

@@ -7,7 +7,6 @@ precedence (https://docs.pytest.org/en/stable/reference/customize.html#initializ
 from __future__ import annotations
 
 import shlex
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -73,9 +72,7 @@ def _section(path: Path) -> Mapping[str, Any] | None:
         import iniconfig
 
         sections = iniconfig.IniConfig(str(path)).sections
-    except UnicodeDecodeError as error:
-        raise _unreadable(path, error) from error
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # bytes that are no UTF-8, or no TOML
         raise _unreadable(path, error) from error
     except iniconfig.ParseError as error:
         raise _unreadable(path, error) from error
@@ -86,6 +83,8 @@ def _section(path: Path) -> Mapping[str, Any] | None:
 
 
 def _toml_section(path: Path) -> Mapping[str, Any] | None:
+    import tomllib
+
     data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     if path.name in _ALWAYS:
         table = data.get("pytest", {})
