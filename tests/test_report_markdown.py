@@ -22,7 +22,7 @@ from report_examples import (
 )
 
 from pytest_bugsle.report.markdown import LIMIT, render
-from pytest_bugsle.results import Result, WaiverResult
+from pytest_bugsle.results import ExperimentResult, ModelResult, Result, WaiverResult
 
 GOLDEN = r"""## pytest-bugsle: FAILED
 
@@ -94,6 +94,45 @@ def test_cases_are_folded() -> None:
     assert text.count("t.py::c") == 2
     assert "(and 4 more tests)" in text
     assert "(and 4 more cases)" in text
+
+
+def _gated(metric: str) -> Result:
+    said = (
+        f"PASS {metric}: the lower end is over 0\n  treatment 12.80 %\n  difference +2.80 points\n  [--o--]"
+    )
+    experiment = ExperimentResult(
+        metric=metric, outcome="pass", effect=0.028, interval=(0.005, 0.051), relative=None, p_value=None,
+        n={"control": 5000, "treatment": 5000}, n_needed=None, checks=[], look=None, test="t.py::test_ab", message=said,
+    )  # fmt: skip
+    said = "FAIL case.upper: flips 100 of 200 = 50 %, limit 2 %\n  smallest: a text"
+    model = ModelResult(gate="invariant", family="case", outcome="fail", trials=200, message=said)
+    return result(experiments=[experiment], models=[model])
+
+
+def test_gates_of_tests_are_listed_with_their_numbers() -> None:
+    """Those that pass, too: who reviews the change sees what it was judged by, without the drawings."""
+    text = check(render(_gated("conversion")))
+    assert (
+        "### A/B tests\n\n- PASS conversion: the lower end is over 0 (t.py::test\\_ab)\n"
+        "  treatment 12.80 %; difference +2.80 points\n"
+    ) in text
+    assert "### Models\n\n- FAIL case.upper: flips 100 of 200 = 50 %, limit 2 %\n" in text
+    assert "--o--" not in text and "smallest" not in text
+
+
+@pytest.mark.parametrize("hostile_text", HOSTILE)
+def test_hostile_text_of_a_gate_stays_text(hostile_text: str) -> None:
+    """The name of a metric is data."""
+    text = check(render(_gated(hostile_text)))
+    headings = [line for line in text.splitlines() if line.startswith("#")]
+    assert headings == ["## pytest-bugsle: PASSED", "### A/B tests", "### Models"]
+    assert len([line for line in text.splitlines() if line.startswith(("- ", "* ", "+ "))]) == 2
+
+
+def test_gates_that_find_no_room_are_counted() -> None:
+    """As all that is cut."""
+    text = check(render(_gated("conversion"), limit=500))
+    assert "1 A/B metric, 1 model judgement not shown" in text
 
 
 def test_nothing_found_is_short() -> None:

@@ -74,6 +74,8 @@ def render(result: Result, limit: int = LIMIT) -> bytes:
     findings = _Section(
         "finding", ["", "### Findings", ""], [_finding(item) for item in sorted_findings(result)]
     )
+    experiments = _Section("A/B metric", ["", "### A/B tests", ""], list(_gates(result.experiments, 3)))
+    models = _Section("model judgement", ["", "### Models", ""], list(_gates(result.models, 1)))
     remarks = [waiver_line(waiver) for waiver in result.waivers] + [f"note: {note}" for note in result.notes]
     notes = _Section(
         "remark", ["", "### Waivers and notes", ""], [f"- {_text(remark)}" for remark in remarks]
@@ -95,14 +97,12 @@ def render(result: Result, limit: int = LIMIT) -> bytes:
         ["", "</details>"],
     )
     left = limit - _size(top) - 300  # 300: the line that says what was cut
-    for section in (findings, figures, history, fixes, notes, leads, details):  # the most important first
+    sections = (history, fixes, experiments, models, findings, figures, leads, notes, details)
+    # the most important first
+    for section in (findings, figures, history, fixes, experiments, models, notes, leads, details):
         left = _keep(section, left)
-    body = (
-        "\n".join(top)
-        + "\n"
-        + "".join(section.text() for section in (history, fixes, findings, figures, leads, notes, details))
-    )
-    return (body + _cut(history, fixes, findings, figures, notes, leads, details)).encode("utf-8")
+    body = "\n".join(top) + "\n" + "".join(section.text() for section in sections)
+    return (body + _cut(*sections)).encode("utf-8")
 
 
 def _size(lines: list[str]) -> int:
@@ -149,6 +149,14 @@ def _row(fix: FixResult) -> str:
         tests = _text(fix.why)
     bugs = _text(", ".join(fix.bugs))
     return f"| {word(fix)} | {_text(short(fix.commit))} {_text(fix.subject)} | {bugs} | {tests} |"
+
+
+def _gates(results: object, lines: int) -> Iterator[str]:
+    """Yield what each gate says, in the first `lines` of its message: the terminal and the page have the rest."""
+    for one in results if isinstance(results, list) else ():
+        says, *numbers = (line.strip() for line in one.message.split("\n")[:lines])
+        text = f"- {_text(says)}" + (f" ({_text(one.test)})" if one.test else "")
+        yield "\n  ".join([text, *filter(None, [_text("; ".join(numbers))])])
 
 
 def _finding(finding: Finding) -> str:
