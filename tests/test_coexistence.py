@@ -92,6 +92,50 @@ def test_junit_of_pytest_itself_names_bugs_and_links(
     assert not [value for name, value in found["test_b"] if name == "bugsle_bug"]
 
 
+MARKED_ABOVE = """
+    import pytest
+
+    pytestmark = pytest.mark.regression("#1")
+
+    @pytest.mark.regression("#2")
+    class TestGroup:
+        @pytest.mark.regression("#3")
+        def test_inner(self):
+            pass
+
+    def test_outer():
+        pass
+"""
+
+
+@pytest.mark.parametrize("args", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_a_mark_on_a_class_or_a_module_names_the_bug_of_each_test(
+    tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    """As pytest has it; what is not marked names none."""
+    files = {"tests/test_marked.py": MARKED_ABOVE, "tests/test_plain.py": "def test_plain():\n    pass\n"}
+    marked = Repo(tmp_path / "project", start=files)
+    path = tmp_path / "junit.xml"
+    run_pytest(marked, f"--junitxml={path}", *args)
+    found = {
+        case.attrib["name"]: [
+            p.attrib["value"] for p in case.iter("property") if p.attrib["name"] == "bugsle_bug"
+        ]
+        for case in ET.parse(path).iter("testcase")
+    }
+    assert found == {"test_inner": ["#3", "#2", "#1"], "test_outer": ["#1"], "test_plain": []}
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(tmp_path: Path, wanted: bool) -> None:
+    """It rests while the gate imports and prepares, and no longer: a suite may have turned it off."""
+    switched = f"import gc\n\n{'gc.enable()' if wanted else 'gc.disable()'}\n"
+    test = f"import gc\n\ndef test_it():\n    assert gc.isenabled() is {wanted}\n"
+    suite = Repo(tmp_path / "project", start={"conftest.py": switched, "tests/test_it.py": test})
+    said = run_pytest(suite)
+    assert "1 passed" in said.out, said.all
+
+
 SPY = """
     import json
     import os

@@ -6,14 +6,17 @@ import hashlib
 import re
 import uuid
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_bugsle.flaky.attempts import Attempts, error_print, fingerprint, inside, stable_id
 from pytest_bugsle.runner.outcome import Error, Frame, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TOP = "/home/me/project"
 Phase = Literal["setup", "call", "teardown"]
@@ -100,6 +103,48 @@ def test_expected_failures_are_no_failures(when: str, outcome: str, kept: str) -
     before = [report("setup")] if when == "call" else []
     (attempt,) = noted(*before, report(when, outcome, wasxfail="why"), report("teardown")).ended
     assert (attempt.outcome, attempt.failed) == (kept, False)
+
+
+class SubtestReport(pytest.TestReport):
+    """What tells of a part of a test, by the name that pytest and its plugin give it."""
+
+
+def drawn(when: str, outcome: str, id_: str, worker: str, kind: str) -> pytest.TestReport:
+    """One of pytest's own reports, or one that tells of something unusual."""
+    made = report(when, outcome, id_=id_, worker=worker)
+    if kind == "expected":
+        made.wasxfail = "why"
+    if kind == "subtest" and when == "call":
+        made.__class__ = SubtestReport
+    return made
+
+
+def reports(when: str, outcomes: str = "passed") -> st.SearchStrategy[pytest.TestReport]:
+    """Reports of a phase, which mostly are those of one test in this process."""
+    return st.builds(
+        drawn,
+        st.sampled_from(when.split()),
+        st.sampled_from(outcomes.split()),
+        st.sampled_from([*["t.py::test_a"] * 5, "t.py::test_b"]),
+        st.sampled_from([*[""] * 5, "gw0"]),
+        st.sampled_from([*["plain"] * 5, "expected", "subtest"]),
+    )
+
+
+PASSES = st.tuples(reports("setup"), reports("call"), reports("teardown"))
+ANY = st.lists(reports("setup call teardown ???", "passed failed skipped rerun"), min_size=1, max_size=4)
+
+
+@given(st.lists(PASSES | ANY, max_size=4))
+@settings(max_examples=400)
+def test_reports_taken_in_together_say_what_each_says_alone(
+    batches: list[Sequence[pytest.TestReport]],
+) -> None:
+    """Those of a test that passed are taken in at once; it makes no difference, whatever else there is."""
+    together = Attempts(TOP)
+    for batch in batches:
+        together.note_all(batch)
+    assert together == noted(*(one for batch in batches for one in batch))
 
 
 def test_an_attempt_ends_with_its_teardown() -> None:
@@ -345,6 +390,7 @@ def test_a_stable_id_is_the_same_in_every_process(ids: list[uuid.UUID], address:
     stable = stable_id(f"t.py::test_it[<object at 0x{address:x}>{text}]")
     assert stable == "t.py::test_it[<object at <address>>" + "-<uuid>-<uuid>" * len(ids) + "]"
     assert stable_id(stable) == stable
+    assert [stable_id(one.hex) for one in ids] == ["<uuid>"] * len(ids)
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,19 @@ def test_what_was_interrupted_is_not_kept(store: Path) -> None:
     assert [(one.test, one.outcome) for one in kept(store)] == [("t.py::test_b", "failed")]
 
 
+def test_a_failure_is_kept_as_it_was_reported(store: Path) -> None:
+    """Before its teardown: another plugin, or the quarantine, may turn the report into something else."""
+    recording = record(store)
+    failed = report("call", "failed")
+    for one in (report("setup"), failed):
+        recording.note(one)
+    failed.outcome = "skipped"
+    failed.wasxfail = "excused"
+    recording.note(report("teardown"))
+    recording.close(1)
+    assert [one.outcome for one in kept(store)] == ["failed"]
+
+
 def test_planned_attempts_stand_beside_those_of_the_session(store: Path) -> None:
     """By their mode; their test is the same."""
     recording = record(store)

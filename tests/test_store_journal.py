@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_bugsle.store.history import open_history
@@ -29,6 +29,8 @@ def left(folder: Path, *attempts: AttemptRecord, run: RunRecord = RUN) -> Path:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(ids=st.lists(TEXT, unique=True, max_size=5), branch=TEXT, outcome=TEXT, duration=st.floats())
+@example(ids=["\ud800\n\x1a"], branch="\udcff", outcome="\x00", duration=float("nan"))
+@example(ids=["plain"], branch="main", outcome="passed", duration=float("nan"))
 def test_what_was_added_comes_back(
     tmp_path: Path, ids: list[str], branch: str, outcome: str, duration: float
 ) -> None:

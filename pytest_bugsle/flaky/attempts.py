@@ -10,28 +10,36 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_bugsle.patterns import lazy_pattern
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pytest
 
     from pytest_bugsle.runner.outcome import Outcome
 
-_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{5,16}\b")
-_UUID = re.compile(  # made of time or chance (RFC 9562, versions 1, 4, 6 and 7): digests and names are no such thing
+_ADDRESS = lazy_pattern(r"\b0x[0-9a-fA-F]{5,16}\b")
+_UUID = lazy_pattern(  # made of time or chance (RFC 9562, versions 1, 4, 6 and 7): digests and names are no such thing
     r"\b[0-9a-f]{8}(-?)[0-9a-f]{4}\1[1467][0-9a-f]{3}\1[89ab][0-9a-f]{3}\1[0-9a-f]{12}\b", re.IGNORECASE
 )
-_NUMBER = re.compile(r"\d+(?:\.\d+)*(?:[eE][-+]?\d+)?")
-_FOLDER = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s'\"<>:]+)+(?=[\\/])")
-_QUALIFIED = re.compile(r"^(?:\w+\.)+(\w+)(?=:|$)")
+_SHORTEST_UUID = 32
+_NUMBER = lazy_pattern(r"\d+(?:\.\d+)*(?:[eE][-+]?\d+)?")
+_FOLDER = lazy_pattern(r"(?<![\w.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s'\"<>:]+)+(?=[\\/])")
+_QUALIFIED = lazy_pattern(r"^(?:\w+\.)+(\w+)(?=:|$)")
 _PHASES = ("setup", "call", "teardown")
 _LONGEST = 300
 _MOST_READ = 4096
 _DIED = "the process died"
+_UNUSUAL = frozenset({"wasxfail", "node", "worker_id"})  # what a plugin's report, or that of a worker, has
 FAILED = ("failed", "error", "died")
 
 
 def stable_id(id_: str) -> str:
     """Return a test id without what differs from process to process: addresses of objects, and uuids."""
-    return _UUID.sub("<uuid>", _ADDRESS.sub("<address>", id_))
+    if "0x" in id_:
+        id_ = _ADDRESS.sub("<address>", id_)
+    return _UUID.sub("<uuid>", id_) if len(id_) >= _SHORTEST_UUID else id_
 
 
 def fingerprint(message: str, path: str) -> str:
@@ -131,6 +139,13 @@ class Attempts(msgspec.Struct):
     _numbers: dict[str, int] = {}
     _positions: dict[str, int] = {}
 
+    def note_all(self, reports: Sequence[pytest.TestReport]) -> None:
+        """Take reports in, in their order."""
+        if len(reports) == 3 and self._note_pass(*reports):
+            return
+        for report in reports:
+            self.note(report)
+
     def note(self, report: pytest.TestReport) -> None:
         """Take one report in: what it ends joins `ended`."""
         when, key = report.when, (_worker_of(report), report.nodeid)
@@ -162,6 +177,26 @@ class Attempts(msgspec.Struct):
         left, self._open = self._open, {}
         self.ended += (attempt for attempt in left.values() if attempt.message)
 
+    def _note_pass(
+        self, setup: pytest.TestReport, call: pytest.TestReport, teardown: pytest.TestReport
+    ) -> bool:
+        """Take the reports of a test in that passed in this process, and say whether these are such: most are."""
+        id_ = call.nodeid
+        if (
+            not (setup.outcome == call.outcome == teardown.outcome == "passed")
+            or not (setup.when == "setup" and call.when == "call" and teardown.when == "teardown")
+            or not (setup.nodeid == id_ == teardown.nodeid)
+            or not (_is_plain(setup) and _is_plain(call) and _is_plain(teardown))
+            or _is_subtest(type(call).__name__)
+            or self._open
+        ):
+            return False
+        attempt = self._begin(("", id_))
+        attempt.setup = attempt.call = attempt.teardown = "passed"
+        attempt.duration = setup.duration + call.duration + teardown.duration
+        self._end(("", id_))
+        return True
+
     def _begin(self, key: tuple[str, str]) -> Attempt:
         worker, id_ = key
         self._numbers[id_] = self._numbers.get(id_, 0) + 1
@@ -183,6 +218,10 @@ class Attempts(msgspec.Struct):
 def _is_subtest(kind: str) -> bool:
     """Say whether reports of a class of this name tell of a part of a test: pytest's own, and that of pytest-subtests."""
     return "subtest" in kind.lower()
+
+
+def _is_plain(report: pytest.TestReport) -> bool:
+    return _UNUSUAL.isdisjoint(report.__dict__)
 
 
 def _worker_of(report: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec.structs import replace
+
 from pytest_bugsle.errors import BugsleError
 from pytest_bugsle.flaky.attempts import FAILED, Attempts, stable_id
 from pytest_bugsle.store.database import StoreError
@@ -40,6 +42,7 @@ class Recording:
         """How many attempts failed."""
         self._run = run
         self._opened = opened
+        self._waiting: list[pytest.TestReport] = []
         self._taken = 0
         self._records: list[AttemptRecord] = []
         self._written = 0
@@ -57,9 +60,10 @@ class Recording:
 
     def note(self, report: pytest.TestReport) -> None:
         """Take a report in; what has ended by it is written."""
-        self.attempts.note(report)
-        if len(self.attempts.ended) > self._taken:
-            self._take_ended()
+        self._waiting.append(report)
+        # What has passed so far waits for the teardown: together, the reports of a test that passed need one look.
+        if report.when == "teardown" or report.outcome != "passed":
+            self._take_waiting()
 
     def key(self, id_: str) -> str:
         """Return by what a test is known in the history: its id, but for what changes with the process."""
@@ -122,6 +126,7 @@ class Recording:
 
     def end_tests(self) -> None:
         """Take in what never came to its end."""
+        self._take_waiting()
         self.attempts.close()
         self._take_ended()
 
@@ -130,9 +135,8 @@ class Recording:
         if self._closed:
             return
         self._closed = True
-        self._asked(
-            lambda history: history.finish(self._run.run_id, collected=collected, disaster=self.is_disaster)
-        )
+        ended = replace(self._run, collected=collected, ended=True, disaster=self.is_disaster)
+        self._told(lambda history: history.record(ended, self._records[self._written :]))
         if self._history is not None:
             self.notes += self._history.notes
             self._history.close()
@@ -141,9 +145,16 @@ class Recording:
             self._journal.close(keep=isinstance(self._trouble, StoreError))
             self._journal = None
 
+    def _take_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self.attempts.note_all(waiting)
+        self._take_ended()
+
     def _take_ended(self) -> None:
         ended = self.attempts.ended
-        for attempt in ended[self._taken :]:
+        while self._taken < len(ended):
+            attempt = ended[self._taken]
+            self._taken += 1
             outcome = attempt.outcome
             self.failed += outcome in FAILED
             self._keep(
@@ -158,10 +169,9 @@ class Recording:
                     teardown=attempt.teardown,
                     outcome=outcome,
                     duration=attempt.duration,
-                    fingerprint=attempt.fingerprint,
+                    fingerprint=attempt.fingerprint if outcome in FAILED else "",
                 )
             )
-        self._taken = len(ended)
 
     def _keep(self, record: AttemptRecord) -> None:
         self._records.append(record)
@@ -175,18 +185,25 @@ class Recording:
         return len(self._records) + 1
 
     def _asked(self, question: Callable[[History], T]) -> T | None:
-        """Ask the history, which has all records by then; None where it cannot be asked, which is said once."""
+        """Ask the history, which has all records by then."""
+
+        def asked(history: History) -> T:
+            new = self._records[self._written :]
+            if new:
+                history.record(self._run, new)
+                self._written += len(new)
+            return question(history)
+
+        return self._told(asked)
+
+    def _told(self, act: Callable[[History], T]) -> T | None:
+        """Turn to the history; None where that cannot be done, which is said once."""
         if self._trouble is not None:
             return None
         try:
             if self._history is None:
                 self._history = self._opened()
-                self._history.begin(self._run)
-            new = self._records[self._written :]
-            if new:
-                self._history.add(self._run.run_id, new)
-                self._written += len(new)
-            return question(self._history)
+            return act(self._history)
         except BugsleError as error:
             self._give_up(error)
         return None

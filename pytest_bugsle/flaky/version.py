@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sysconfig
+import platform
+import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -89,7 +90,7 @@ def new_run(stands: Standing, environ: Mapping[str, str], *, python: str, mode: 
         branch=head.branch or "",
         job=environ.get("GITHUB_JOB") or environ.get("CI_JOB_NAME") or "",
         python=python,
-        platform=sysconfig.get_platform(),
+        platform=f"{sys.platform}-{platform.machine()}",
         hashseed=environ.get("PYTHONHASHSEED", ""),
         mode=mode,
     )

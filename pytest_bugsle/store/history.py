@@ -83,7 +83,7 @@ class History:
 
     def begin(self, run: RunRecord) -> None:
         """Record that a run has begun; again is no error, and the first record stands."""
-        self._write(lambda database: insert(database, run, ()))
+        self.record(run, ())
         self._begun[run.run_id] = run
 
     def add(self, run_id: str, attempts: Iterable[AttemptRecord]) -> int:
@@ -91,14 +91,18 @@ class History:
 
         After a StoreError the same attempts may be added again.
         """
-        run, batch = self._begun[run_id], tuple(attempts)
-        return self._write(lambda database: insert(database, run, batch)).attempts
+        return self.record(self._begun[run_id], attempts).attempts
 
     def finish(self, run_id: str, *, collected: int, disaster: bool) -> None:
         """Record that a run has ended, how many tests it collected, and whether to leave it out of rates."""
         run = replace(self._begun[run_id], collected=collected, ended=True, disaster=disaster)
-        self._write(lambda database: insert(database, run, ()))
+        self.record(run, ())
         del self._begun[run_id]
+
+    def record(self, run: RunRecord, attempts: Iterable[AttemptRecord]) -> Merged:
+        """Record a run as it stands, and attempts of it, all or nothing; say what was new."""
+        batch = tuple(attempts)
+        return self._write(lambda database: insert(database, run, batch))
 
     def merge(self, path: Path) -> Merged:
         """Take in what another SQLite history holds; what is here already is left alone.

@@ -1,33 +1,37 @@
 """Attempts of one run as they end, in a file of its own: a killed run loses none of them.  PYTEST_DONT_REWRITE
 
-A line is a JSON array: the run first, then its attempts, all by the columns of the history's tables. The history
-takes the file in when the run ends; what a killed run left, or a history out of reach refused, is taken in by who
+A line is a JSON array: the run first, then its attempts, each by the fields of its record. The history takes
+the file in when the run ends; what a killed run left, or a history out of reach refused, is taken in by who
 opens the history next. A run holds a lock on its file for as long as it lives.
 """
 
 from __future__ import annotations
 
 import errno
+import json
+import math
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
+from msgspec.structs import astuple, replace
 
 from pytest_bugsle.locks import locked
-from pytest_bugsle.store.records import attempt_values, read_attempt, read_run, run_values
+from pytest_bugsle.store.records import AttemptRecord, RunRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_bugsle.store.history import History
-    from pytest_bugsle.store.records import AttemptRecord, RunRecord
 
 FOLDER = "runs"
 _SUFFIX = ".jsonl"
 _PATIENCE = 100
 _encode = msgspec.json.Encoder().encode
+
+T = TypeVar("T", RunRecord, AttemptRecord)
 
 
 class Journal:
@@ -40,11 +44,11 @@ class Journal:
         self.path = folder / f"{run.run_id}{_SUFFIX}"
         self._handle = _own(self.path)
         self._identity = _identity(self._handle)
-        self._write(run_values(run))
+        self._write(run)
 
     def add(self, attempt: AttemptRecord) -> None:
         """Write one attempt."""
-        self._write(attempt_values(attempt))
+        self._write(attempt if math.isfinite(attempt.duration) else replace(attempt, duration=0.0))
 
     def close(self, *, keep: bool) -> None:
         """Let go of the file; it is deleted unless someone is still to take it in."""
@@ -55,11 +59,14 @@ class Journal:
             if _identity(self._handle) == self._identity:
                 os.close(self._handle)
 
-    def _write(self, values: tuple[object, ...]) -> None:
+    def _write(self, record: RunRecord | AttemptRecord) -> None:
         # A test may close every descriptor, and open a file of its own under our number.
         if _identity(self._handle) != self._identity:
             raise OSError(errno.EBADF, "a test closed it", str(self.path))
-        line = _encode(values) + b"\n"
+        try:
+            line = _encode(record) + b"\n"
+        except UnicodeEncodeError:  # a lone surrogate, for which JSON has an escape
+            line = json.dumps(astuple(record)).encode() + b"\n"
         if os.write(self._handle, line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
@@ -84,9 +91,7 @@ def take_left(folder: Path, history: History) -> int:
         try:
             read = _read(path.read_bytes())
             if read is not None:
-                run, attempts = read
-                history.begin(run)
-                history.add(run.run_id, attempts)
+                history.record(*read)
                 taken += 1
         finally:
             os.close(handle)  # Windows deletes no file that is open
@@ -97,19 +102,19 @@ def take_left(folder: Path, history: History) -> int:
 
 def _read(content: bytes) -> tuple[RunRecord, list[AttemptRecord]] | None:
     """Return a run and its attempts; the last line of a killed run may be torn."""
-    rows = []
-    for line in content.split(b"\n")[:-1]:
-        with suppress(msgspec.DecodeError):
-            rows.append(msgspec.json.decode(line, type=list))
-    attempts = []
-    try:
-        run = read_run(rows[0])
-    except (IndexError, ValueError):
+    first, *rest = content.split(b"\n")[:-1] or [b""]
+    run = _record(first, RunRecord)
+    if run is None:
         return None
-    for row in rows[1:]:
-        with suppress(ValueError):
-            attempts.append(read_attempt(row))
-    return run, attempts
+    return run, [attempt for line in rest if (attempt := _record(line, AttemptRecord)) is not None]
+
+
+def _record(line: bytes, kind: type[T]) -> T | None:
+    """Return what a line holds; None where it is torn, or something else."""
+    try:
+        return msgspec.convert(json.loads(line), kind)
+    except (ValueError, RecursionError, msgspec.ValidationError):
+        return None
 
 
 def _identity(handle: int) -> tuple[int, int] | None:

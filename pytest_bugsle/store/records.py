@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
+from pytest_bugsle.patterns import lazy_pattern
+
 PASSING = frozenset({"passed", "xfailed", "xpassed"})
 NEITHER = frozenset({"", "skipped", "missing"})
 FIRST_MODE = "suite"
 
-_ESCAPE = re.compile("[\x00\x1a\ud800-\udfff]")
-_ESCAPED = re.compile("\x1a([0-9a-f]{4})")
+_ESCAPE = lazy_pattern("[\x00\x1a\ud800-\udfff]")
+_ESCAPED = lazy_pattern("\x1a([0-9a-f]{4})")
 
 
 class CodeVersion(NamedTuple):
@@ -31,7 +32,7 @@ class CodeVersion(NamedTuple):
     lock: str = ""
 
 
-class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One run of pytest; `started` in UTC seconds since the epoch, texts '' where unknown.
 
     `disaster`: so much failed that it says nothing about single tests. `ended`: it was not killed.
@@ -64,7 +65,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         return CodeVersion(self.tree, self.dirty, self.lock)
 
 
-class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """One attempt of one test; `seq` is its number in the run, `attempt` 1 for the first of its mode.
 
     `mode` is 'suite', 'in-process', 'alone', 'prefix', 'burn-in' or 'hunt'; `setup`, `call` and `teardown`
@@ -131,23 +132,6 @@ def run_values(run: RunRecord) -> tuple[object, ...]:
     return tuple(map(_stored, msgspec.structs.astuple(run)))
 
 
-def attempt_values(attempt: AttemptRecord) -> tuple[object, ...]:
-    """Return the values of `ATTEMPT_COLUMNS`, as every store can hold them; the test is its name."""
-    values: Any = msgspec.structs.astuple(attempt)
-    seq, test, number, mode, position, worker, setup, call, teardown, outcome, duration, known, covers = (
-        values
-    )
-    texts = f"{test}{mode}{worker}{setup}{call}{teardown}{outcome}{known}"
-    if texts.isascii() and texts.isprintable() and math.isfinite(duration):
-        return values  # type: ignore[no-any-return]  # one look instead of eight, for each test of a session
-    worker, setup, call, teardown, outcome = map(escaped, (worker, setup, call, teardown, outcome))
-    duration = duration if math.isfinite(duration) else 0.0  # SQLite would make NULL of NaN
-    return (
-        *(seq, escaped(test), number, escaped(mode), position, worker, setup, call, teardown, outcome),
-        *(duration, escaped(known), covers),
-    )
-
-
 def run_row(run: RunRecord) -> tuple[object, ...]:
     """Return the row of a run: its key, its version's key, and `RUN_COLUMNS`."""
     return (key(run.run_id), version_key(run.version), *run_values(run))
@@ -155,11 +139,21 @@ def run_row(run: RunRecord) -> tuple[object, ...]:
 
 def attempt_row(run: int, attempt: AttemptRecord) -> tuple[object, ...]:
     """Return the row of an attempt of run number `run`: see the table's columns."""
-    outcome = attempt.outcome
-    failed = None if outcome in NEITHER else int(outcome not in PASSING)
-    first = int(attempt.mode == FIRST_MODE and attempt.attempt == 1)
-    seq, _, *values = attempt_values(attempt)
-    return (run, seq, key(attempt.test), *values, first, failed)
+    seq, test, number, mode, position, *words, duration, known, covers = msgspec.structs.astuple(attempt)
+    return (
+        *(run, seq, key(test), number, escaped(mode), position, *_escaped_each(*words)),
+        duration if math.isfinite(duration) else 0.0,  # SQLite would make NULL of NaN
+        *(escaped(known), covers, int(mode == FIRST_MODE and number == 1), _failed(words[-1])),
+    )
+
+
+@lru_cache(maxsize=1024)  # nearly all attempts of a session have the same
+def _escaped_each(*words: str) -> tuple[str, ...]:
+    return tuple(map(escaped, words))
+
+
+def _failed(outcome: str) -> int | None:
+    return None if outcome in NEITHER else int(outcome not in PASSING)
 
 
 def test_rows(attempts: Iterable[AttemptRecord]) -> list[tuple[int, str]]:
