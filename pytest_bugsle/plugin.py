@@ -146,6 +146,17 @@ def pytest_configure(config: pytest.Config) -> None:
             config.pluginmanager.register(Controller(config), CONTROLLER)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Load what A/B gates need before anything is forked: see runner/forks.py."""
+    gated = os.environ.get(INNER) and any(
+        "ab_gate" in getattr(item, "fixturenames", ()) for item in session.items
+    )
+    if gated:
+        from pytest_bugsle.experiment.plugin import load
+
+        load()
+
+
 def _say_what_is_idle(config: pytest.Config) -> None:
     """Warn of options that were typed for a gate that is off; those of a configuration may wait there for it."""
     typed = (str(word).partition("=")[0] for word in config.invocation_params.args)

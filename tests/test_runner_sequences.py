@@ -455,6 +455,26 @@ def told(ran: Ran) -> list[tuple[str, str, str]]:
     return [(o.id, o.status, o.error.message if o.error else "") for o in ran.outcomes]
 
 
+def test_a_sequence_with_a_thread_is_not_held(tmp_path: Path) -> None:
+    """No thread goes on in a fork: what comes after the one that started it is run from the beginning each time."""
+    test = """
+        import pytest, threading
+        STARTED = []
+        @pytest.mark.parametrize("n", range(10))
+        def test_fill(n): pass
+        def test_start():
+            STARTED.append(threading.Thread(target=threading.Event().wait, daemon=True))
+            STARTED[0].start()
+        def test_alive(): assert STARTED[0].is_alive()
+        def test_again(): assert STARTED[0].is_alive()
+    """
+    with sequences(tmp_path, {"test_it.py": test}) as collected:
+        *start, alive, again = (item.number for item in collected.items)
+        for last in (alive, again, alive):
+            ran = collected.run([*start, last], hold=len(start))
+            assert set(statuses(ran)) == {"passed"}, ran
+
+
 def test_a_held_fork_shows_what_the_whole_sequence_shows(tmp_path: Path) -> None:
     """However a sequence goes on after what was held, by a state that depends on every step."""
     with sequences(tmp_path, STATEFUL) as collected:
@@ -831,6 +851,34 @@ def test_without_tests_nothing_can_be_tried(tmp_path: Path, files: dict[str, str
     assert not list((tmp_path / "scratch").iterdir())
 
 
+def test_threads_that_end_for_a_fork_forbid_none(tmp_path: Path) -> None:
+    """Importing numpy starts those of OpenBLAS; they end for each fork, and start again where they have work."""
+    pytest.importorskip("numpy")
+    test = """
+        import os, numpy
+        def test_product(): assert (numpy.ones((300, 300)) @ numpy.ones((300, 300)) == 300).all()
+        def test_fresh():
+            assert "BUGSLE_SEEN" not in os.environ
+            os.environ["BUGSLE_SEEN"] = "1"
+    """
+    with sequences(tmp_path, {"test_it.py": test}) as collected:
+        assert collected.forks
+        for _ in range(2):
+            assert both(collected, tmp_path, "test_product", "test_fresh", "test_product") == ["passed"] * 3
+
+
+def test_a_thread_of_another_library_forbids_forks(tmp_path: Path) -> None:
+    """One that Python does not know of, and that no fork ends."""
+    started = """
+        import ctypes
+        library = ctypes.CDLL(None)
+        library.pthread_create(ctypes.byref(ctypes.c_ulong()), None, library.pause, None)
+    """
+    with sequences(tmp_path, {"conftest.py": started, "test_it.py": "def test_it(): pass\n"}) as collected:
+        assert not collected.forks
+        assert statuses(collected.apart([0], elsewhere(collected, tmp_path))) == ["passed"]
+
+
 def test_a_thread_forbids_forks_and_nothing_else(tmp_path: Path) -> None:
     """Clean processes still run what is asked."""
     thread = "import threading, time\nthreading.Thread(target=time.sleep, args=(99,), daemon=True).start()\n"
@@ -846,3 +894,20 @@ def test_a_file_that_cannot_be_imported_costs_its_own_tests(tmp_path: Path) -> N
         assert sorted(numbered(collected)) == ["test_quick", "test_slow"]
         assert list(collected.collect_errors) == ["test_a.py"]
         assert both(collected, tmp_path, "test_quick") == ["passed"]
+
+
+def test_what_a_gate_imports_is_imported_once(tmp_path: Path) -> None:
+    """A fork that judges an A/B result begins with scipy; where no test asks for that, nothing is loaded."""
+    pytest.importorskip("scipy")
+    asks = """
+        import sys
+        LOADED = "scipy.optimize" in sys.modules
+        def test_gate(ab_gate):
+            assert not LOADED and "scipy.optimize" in sys.modules
+            ab_gate.proportions(control=(500, 5000), treatment=(640, 5000))
+    """
+    with sequences(tmp_path / "1", {"test_a.py": asks}) as collected:
+        assert statuses(collected.run([0])) == ["passed"]
+    plain = "import sys\ndef test_plain():\n    assert 'scipy.optimize' not in sys.modules\n"
+    with sequences(tmp_path / "2", {"test_a.py": plain}) as collected:
+        assert statuses(collected.run([0])) == ["passed"]

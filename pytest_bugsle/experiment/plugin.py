@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,9 @@ ATTRIBUTE = "bugsle_experiments"
 """Where a test's report carries its results: xdist hands it to the controller as it is."""
 
 _PLUGIN = "bugsle_ab_gates"
+_NEEDED = tuple(
+    f"pytest_bugsle.experiment.{name}" for name in ("arguments", "judging", "lock", "registration")
+)
 
 
 class AbGate:
@@ -168,6 +173,13 @@ def need_scipy() -> None:
             why="intervals and tests are scipy's",
             hint='pip install "pytest-bugsle[experiment]"',
         )
+
+
+def load() -> None:
+    """Import what every judgement needs: half a second that the forks of this process need not spend each."""
+    with suppress(ImportError):  # the test says so
+        for name in ("scipy.special", "scipy.optimize", *_NEEDED):
+            importlib.import_module(name)
 
 
 _LEDGER = pytest.StashKey["Ledger"]()

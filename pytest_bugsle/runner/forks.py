@@ -20,27 +20,51 @@ import select
 import signal
 import sys
 import tempfile
+import threading
 import time
+import warnings
 from typing import Any
 
 import pytest
 
 POLL_MS = 200
 _KILLED_AFTER = 2.0
+_TRIAL_SECONDS = 2.0
 # Plugins that run a failed test again: a hunt wants every outcome. One of them starts a thread, too.
 _RETRYING = ("rerunfailures", "pytest-retry", "flaky")
 
 
 def one_thread() -> bool:
-    """Say whether this process can fork safely: with a second thread, a lock may stay held for ever."""
-    if not hasattr(os, "fork"):
-        return False
+    """Say whether this process has no second thread, which may hold a lock that stays held in a fork for ever."""
     try:
         return len(os.listdir("/proc/self/task")) == 1
     except OSError:
-        import threading
-
         return threading.active_count() == 1
+
+
+def may_fork() -> bool:
+    """Say whether this process can fork safely, at the price of a fork that does nothing where it has threads.
+
+    OpenBLAS starts threads when numpy is imported, and ends them around each fork (pthread_atfork); those of
+    others stay, and so does the lock that one of them may hold.
+    """
+    if not hasattr(os, "fork"):
+        return False
+    if one_thread():
+        return True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python 3.12 and later warn of other threads
+        child = os.fork()
+    if not child:
+        os._exit(0)
+    until = time.monotonic() + _TRIAL_SECONDS
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        if time.monotonic() > until:  # it waits for such a lock already
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return False
+        time.sleep(0.001)
+    return one_thread()
 
 
 def again(item: Any) -> Any:
@@ -119,7 +143,7 @@ class Sequences:
             return None
         if session.config.option.collectonly:
             return None
-        if not one_thread():
+        if not may_fork():
             self.recorder.write("threads")
             return True
         try:
@@ -290,7 +314,7 @@ class Sequences:
         self.run(items, again(items[-1]) if order.get("hold") else None)
         if not order.get("hold"):
             return
-        if not one_thread():
+        if not may_fork():
             self.recorder.write("threads")
             return
         gc.freeze()
