@@ -502,7 +502,7 @@ def test_sixteen_sessions_write_one_history(tmp_path: Path) -> None:
 
     def session(_: int) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--bugsle"],
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--bugsle"],
             cwd=trapped.repo.top,
             env=environ,
             stdin=subprocess.DEVNULL,

@@ -12,8 +12,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -577,6 +578,44 @@ def test_another_programs_database_is_refused(tmp_path: Path) -> None:
     with open_history(tmp_path / "history.db") as history, pytest.raises(UsageError, match="is no history"):
         history.merge(path)
     assert path.read_bytes() == before
+
+
+def test_whenever_another_session_begins_the_same_history_it_is_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each statement of an opening in turn, another session makes the file, the log or the tables."""
+    connect = sqlite3.connect
+    run = RunRecord(run_id="ours", started=1.0)
+
+    def begin(path: Path, moment: int) -> int:
+        """Open a history while another session is faster from statement `moment` on; return how many there were."""
+        statements = 0
+
+        def step(_: str) -> None:
+            nonlocal statements
+            statements += 1
+            if statements == moment:
+                with suppress(StoreError), monkeypatch.context() as other:
+                    other.setattr(sqlite3, "connect", connect)
+                    open_history(path, busy_seconds=0.0).close()
+
+        def traced(*args: Any, **options: Any) -> sqlite3.Connection:
+            connection = connect(*args, **options)
+            connection.set_trace_callback(step)
+            return connection
+
+        with monkeypatch.context() as patched:
+            patched.setattr(sqlite3, "connect", traced)
+            with open_history(path) as history:
+                history.record(run, [AttemptRecord(seq=1, test="t.py::a", outcome="passed")])
+                assert history.notes == []
+                assert [tally.test for tally in history.tallies()] == ["t.py::a"]
+        return statements
+
+    statements = begin(tmp_path / "alone.db", 0)
+    assert statements > 20
+    for moment in range(1, statements + 1):
+        begin(tmp_path / f"{moment}.db", moment)
 
 
 @pytest.mark.parametrize(

@@ -271,7 +271,9 @@ def open_history(where: Path | str, *, fallback: Path | None = None, busy_second
 
 def _refuse_foreign(database: Database) -> None:
     """Raise UsageError for a file that holds other tables and not ours."""
-    if not database.has_table(SCHEMA) and database.rows("SELECT 1 FROM sqlite_master LIMIT 1"):
+    # One question: between two of them another session may make our tables.
+    ((everything, ours),) = database.rows("SELECT count(*), total(name = ?) FROM sqlite_master", (SCHEMA,))
+    if everything and not ours:
         raise UsageError(
             f"{database.name} is another program's database, no history",
             hint="name another file",
