@@ -567,6 +567,39 @@ def test_a_file_of_schema_1_is_still_read(tmp_path: Path) -> None:
     assert schemas[0] == schemas[1]
 
 
+def test_an_attempt_of_schema_1_is_carried_over_whole(tmp_path: Path) -> None:
+    """Each of its columns, into the table as it is laid out now."""
+    path = tmp_path / "old.db"
+    columns = (
+        "run, seq, test, attempt, mode, position, worker, setup, call, teardown, outcome, duration, fingerprint, "
+        "covers_changed, first, failed"
+    )
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(_VERSION_1)
+        row = (-8526389137811043383, 2, 42, 3, "hunt", 4, "gw1", "a", "b", "c", "d", 1.5, "e", 6, 0, None)
+        connection.execute(f"INSERT INTO bugsle_attempt VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+        connection.commit()
+        before = connection.execute(f"SELECT {columns} FROM bugsle_attempt ORDER BY seq").fetchall()  # noqa: S608
+    open_history(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        after = connection.execute(f"SELECT {columns} FROM bugsle_attempt ORDER BY seq").fetchall()  # noqa: S608
+    assert after == before and len(after) == 2
+
+
+def test_a_run_is_no_more_work_to_write_for_what_is_there_already(tmp_path: Path) -> None:
+    """The pages that a run of 1,000 tests changes: as many in the thirtieth as in the second."""
+    path = tmp_path / "history.db"
+    log = path.with_name("history.db-wal")
+    pages = []
+    with open_history(path) as history:
+        for number in range(30):
+            history._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+            tests = [AttemptRecord(seq=n, test=f"t.py::test_{n}", outcome="passed") for n in range(1, 1001)]
+            history.record(RunRecord(run_id=f"run-{number}", started=float(number)), tests)
+            pages.append(log.stat().st_size // 4096)
+    assert pages[-1] < 1.3 * pages[1], pages
+
+
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:
     """A file with other tables is left alone, to be written and to be merged."""
     path = tmp_path / "theirs.db"

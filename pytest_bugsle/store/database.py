@@ -29,6 +29,7 @@ class Database:
     begin_write = "BEGIN"
     begin_read = "BEGIN"
     placeholder = "?"
+    is_file = False
 
     def __init__(self, connection: Any, name: str) -> None:
         self._connection = connection

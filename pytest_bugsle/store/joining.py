@@ -49,7 +49,7 @@ _ATTEMPTS = (
     "FROM bugsle_attempt a LEFT JOIN bugsle_test t ON t.test = a.test "
     f"WHERE a.run = ? AND a.seq > ? ORDER BY a.seq LIMIT {_PART}"
 )
-_DROP_ATTEMPT = "DELETE FROM bugsle_attempt WHERE run = ? AND seq = ?"
+_DROP_ATTEMPT = "DELETE FROM bugsle_attempt WHERE run = ? AND test = ? AND seq = ?"
 _DROP_RUN = """DELETE FROM bugsle_run WHERE run = ? AND ended = ?
     AND NOT EXISTS (SELECT 1 FROM bugsle_attempt a WHERE a.run = bugsle_run.run)"""
 _DROP_TESTS = """DELETE FROM bugsle_test
@@ -115,7 +115,9 @@ def take(
 def drop(database: Database, number: int, run: RunRecord, attempts: Iterable[AttemptRecord]) -> None:
     """Delete these attempts, and the run if that was all of it and it has not ended since it was read."""
     with database.writing():
-        database.execute_many(_DROP_ATTEMPT, [(number, attempt.seq) for attempt in attempts])
+        database.execute_many(
+            _DROP_ATTEMPT, [(number, key(attempt.test), attempt.seq) for attempt in attempts]
+        )
         database.execute(_DROP_RUN, (number, int(run.ended)))
         database.execute(_DROP_TESTS)
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 SCHEMA = "bugsle_schema"
 _PROGRAM = re.compile(r"[\w.+!-]{0,40}", re.ASCII)
 
+_ATTEMPT = (
+    "run, test, seq, attempt, mode, position, worker, setup, call, teardown, outcome, duration, fingerprint, "
+    "covers_changed, first, failed"
+)
 # What a version was is never edited: a new step is added instead, in the SQL that both databases share.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -44,7 +48,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             digest text NOT NULL, written double precision NOT NULL, content text NOT NULL)""",
         "CREATE INDEX bugsle_entry_owner ON bugsle_entry (kind, owner)",
     ),
+    (  # a run's attempts side by side: by test they were spread over as many pages as there are tests
+        "ALTER TABLE bugsle_attempt RENAME TO bugsle_attempt_2",
+        """CREATE TABLE bugsle_attempt (
+            run bigint NOT NULL, test bigint NOT NULL, seq bigint NOT NULL, attempt bigint NOT NULL,
+            mode text NOT NULL, position bigint NOT NULL, worker text NOT NULL, setup text NOT NULL,
+            call text NOT NULL, teardown text NOT NULL, outcome text NOT NULL,
+            duration double precision NOT NULL, fingerprint text NOT NULL, covers_changed bigint,
+            first smallint NOT NULL, failed smallint, PRIMARY KEY (run, test, seq)) WITHOUT ROWID""",
+        f"INSERT INTO bugsle_attempt ({_ATTEMPT}) SELECT {_ATTEMPT} FROM bugsle_attempt_2 ORDER BY run, test, seq",  # noqa: S608  our names
+        "DROP TABLE bugsle_attempt_2",
+        "CREATE INDEX bugsle_attempt_failed ON bugsle_attempt (test, run) WHERE failed = 1",
+    ),
 )
+# How a file lies on its disk is no matter of a server, which keeps its rows in no order anyway.
+_OF_FILES = frozenset({3})
 
 
 def schema_version(database: Database) -> int:
@@ -76,7 +94,7 @@ def migrate(database: Database) -> None:
                 "CREATE TABLE IF NOT EXISTS bugsle_schema (version bigint PRIMARY KEY NOT NULL, program text)"
             )
         for number, statements in enumerate(MIGRATIONS[done:], start=done + 1):
-            for statement in statements:
+            for statement in statements if database.is_file or number not in _OF_FILES else ():
                 database.execute(statement)
             database.execute(
                 "INSERT INTO bugsle_schema (version, program) VALUES (?, ?)", (number, __version__)

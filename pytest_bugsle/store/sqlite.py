@@ -31,6 +31,7 @@ _REASONS = {
 class SQLiteDatabase(Database):
     """One SQLite file, in WAL mode where its disk allows that."""
 
+    is_file = True
     begin_write = "BEGIN IMMEDIATE"  # a lock that is taken late cannot be waited for
 
     def __init__(self, path: Path, *, busy_seconds: float, read_only: bool = False) -> None:
