@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 _SIDE_BY_SIDE = 4
-"""Clean processes at once, at most, and no more than one above the processors: they wait for disks too."""
+"""Clean processes at once: as many as one answer takes; on fewer than three processors, one on each.
+
+On two, four at once took 3 % longer than two and two, and three and one 9 %.
+"""
 
 
 class Prober:
@@ -30,7 +33,8 @@ class Prober:
         self._lay = lay
         self._laid = 0
         self._free: list[Ground] = []
-        self._wide = min(_SIDE_BY_SIDE, 1 + (os.cpu_count() or 1))
+        processors = os.cpu_count() or 1
+        self._wide = processors if processors < 3 else _SIDE_BY_SIDE
         self.clean_seconds = 0.0
         self._answers: dict[Probe, Ran] = {}
         self._lock = threading.Lock()
