@@ -220,8 +220,10 @@ def _keep(
 
 def _with_order(test: FlakyTest, looking: Hunt, repo: Repository) -> FlakyTest:
     """Return a test that varies with a command that shows it; an order that nothing explains is saved for that."""
-    if test.reproduce or (
-        test.categories in (["stable"], ["failing"], []) and not 0 < test.failures < test.attempts
+    if (
+        test.reproduce
+        or test.categories in (["stable"], ["failing"])
+        or not (test.categories or test.failures)
     ):
         return test
     number = next(item.number for item in looking.sequences.items if item.id == test.id)

@@ -133,7 +133,7 @@ class Retrials:
                     recording.add(item.id, "burn-in", outcome, duration, error)
                 if one.varies:
                     found[item.id] = f"new or changed, it {one.sentence} of its burn-in"
-                    outcomes = [s.outcome for s in one.sightings if s.outcome != "skipped"]
+                    outcomes = [sighting.outcome for sighting in one.sightings]
                     test = verdict.result_of(
                         sequences.items, number, outcomes, one.found, sequences.unordered, self._top()
                     )

@@ -94,6 +94,47 @@ def test_each_kind_is_told_with_its_reason(polluted: tuple[Repo, Said]) -> None:
     assert {finding["rule"] for finding in said.report["findings"]} == {"BUG203"}
 
 
+def test_a_skip_is_no_outcome_that_a_test_varies_by(tmp_path: Path) -> None:
+    """One that never runs is no finding; one that fails where it is not skipped is a victim, and not failing."""
+    files = {
+        "lib.py": "BROKEN = []",
+        "tests/test_s.py": """
+            import lib
+            import pytest
+            @pytest.mark.skipif(True, reason="never")
+            def test_never(): assert 0
+            def test_passes_or_is_skipped():
+                if lib.BROKEN: pytest.skip("broken")
+            def test_breaker(): lib.BROKEN.append(1)
+            def test_fails_or_is_skipped():
+                assert not lib.BROKEN
+                pytest.skip("nothing there")
+        """,
+    }
+    said = hunt(project(tmp_path, files, configuration=TOP), "--budget", "60")
+    tests = told_of(said)
+    assert {name: test["categories"] for name, test in tests.items()} == {
+        "test_never": [],
+        "test_passes_or_is_skipped": ["stable"],
+        "test_breaker": ["stable"],
+        "test_fails_or_is_skipped": ["victim"],
+    }
+    victim = tests["test_fails_or_is_skipped"]
+    assert victim["polluters"] == ["tests/test_s.py::test_breaker"]
+    assert [state["name"] for state in victim["state"] if state["turns"]] == ["lib.BROKEN"]
+    assert [finding["rule"] for finding in said.report["findings"]] == ["BUG203"]
+    assert "1 test showed nothing: skipped, or not come to" in said.out
+
+
+def test_a_suite_with_a_test_that_is_always_skipped_passes(tmp_path: Path) -> None:
+    """As it does elsewhere."""
+    files = {
+        "tests/test_s.py": "import pytest\ndef test_never(): pytest.skip()\ndef test_passes(): pass",
+    }
+    said = hunt(project(tmp_path, files, configuration=TOP), "--budget", "60")
+    assert (said.code, said.report["verdict"], said.report["findings"]) == (0, "pass", [])
+
+
 def test_numbers_are_of_the_planned_runs(polluted: tuple[Repo, Said]) -> None:
     """Each test is counted in as many runs, with an interval around its share."""
     tests = told_of(polluted[1])

@@ -252,16 +252,43 @@ def test_words_for_outcomes() -> None:
     assert outcome_of(Ran((), "unable", 0.0)) == "skipped"
 
 
-def test_a_test_that_is_skipped_alone_is_not_explained() -> None:
+class Skipping(Simulated):
+    """TEST fails where it is told to, and is skipped elsewhere."""
+
+    def ran(self, probe: Probe) -> Ran:
+        """Answer one probe."""
+        ran = super().ran(probe)
+        outcomes = tuple(
+            Outcome(one.id, "skipped") if one.status == "passed" and test == TEST else one
+            for test, one in zip(probe.tests, ran.outcomes, strict=True)
+        )
+        return Ran(outcomes, "finished", 0.0)
+
+
+def test_a_test_that_is_skipped_alone_and_fails_after_another_is_a_victim() -> None:
+    """Its polluter is looked for as that of a test that passes alone."""
+    suite = Skipping(lambda before, test: test == TEST and 5 in before)
+    found = suite.answer(explain(TEST, [Sighting(OTHERS, "failed"), Sighting((1, 2), "skipped")]))
+    assert (found.categories, found.polluters, found.confirmed) == ({"victim"}, (5,), CONFIRMATIONS)
+
+
+def test_a_failure_that_is_a_skip_from_then_on_is_non_deterministic() -> None:
+    """Nothing is claimed of its order."""
+    found = Skipping(lambda before, test: False).answer(explain(TEST, [Sighting((1,), "failed")]))
+    assert found.categories == {"non-deterministic"}
+    assert found.why == "after the same 1 test it failed in 1 of 3 runs"
+
+
+def test_a_test_that_never_came_to_run_alone_is_not_explained() -> None:
     """Nothing is claimed, and the reason is given."""
 
-    class Skipping(Simulated):
+    class Silent(Simulated):
         def ran(self, probe: Probe) -> Ran:
             self.asked.append(probe)
-            return Ran(tuple(Outcome(str(t), "skipped") for t in probe.tests), "finished", 0.0)
+            return Ran((), "unable", 0.0)
 
-    found = Skipping(lambda before, test: False).answer(explain(TEST, [Sighting((1,), "failed")]))
-    assert (found.categories, found.why) == (set(), "alone it is skipped")
+    found = Silent(lambda before, test: False).answer(explain(TEST, [Sighting((1,), "failed")]))
+    assert (found.categories, found.why) == (set(), "it did not come to run alone")
 
 
 @settings(max_examples=300)

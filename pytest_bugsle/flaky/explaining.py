@@ -102,12 +102,12 @@ def explain(
         found.categories.add("non-deterministic")
         found.why = f"alone it failed {found.alone.count('failed')} of {len(found.alone)} times"
         return found
-    if not found.alone or found.alone[0] == "skipped":
-        found.why = "alone it is skipped"
+    if not found.alone:
+        found.why = "it did not come to run alone"
         return found
     if found.alone[0] == "passed" and "failed" in second:
         yield from _second(test, second, found)
-    opposite = "failed" if found.alone[0] == "passed" else "passed"
+    opposite = "passed" if found.alone[0] == "failed" else "failed"
     turning = [sighting for sighting in sightings if sighting.outcome == opposite and sighting.before]
     if turning:
         first = min(turning, key=lambda sighting: len(sighting.before))
@@ -228,7 +228,6 @@ def _confirm(
     They run side by side first. Tests may meet outside the tree, in a home folder or at a port: where they do
     not agree they are asked again, one after the other.
     """
-    other = "passed" if opposite == "failed" else "failed"
     for beside in (True, False):
         alone = Probe((test,), apart=True, beside=beside)
         after = tuple(
@@ -238,7 +237,9 @@ def _confirm(
         answers = yield (alone, *after)
         found.probes += 1 + len(after)
         found.plain = all(answers[probe].plain for probe in after)
-        if outcome_of(answers[alone]) == other and all(outcome_of(answers[one]) == opposite for one in after):
+        if outcome_of(answers[alone]) == found.alone[0] and all(
+            outcome_of(answers[one]) == opposite for one in after
+        ):
             return True
     return False
 

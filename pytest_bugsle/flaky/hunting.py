@@ -42,15 +42,15 @@ class Known:
 
     @property
     def outcomes(self) -> list[Verdict]:
-        """Return all first outcomes but skips."""
+        """Return all first outcomes."""
         found = [outcome for _, _, outcome in self.sightings]
-        found += [self.alone] if self.alone else []
-        return [outcome for outcome in found if outcome != "skipped"]
+        return [*found, self.alone] if self.alone else found
 
     @property
     def varies(self) -> bool:
-        """Say whether it both passed and failed, or fails when it runs again."""
-        return len(set(self.outcomes)) > 1 or (self.alone == "passed" and self.second == "failed")
+        """Say whether it failed and did not fail, or fails when it runs again."""
+        seen = set(self.outcomes)
+        return ("failed" in seen and len(seen) > 1) or (self.alone == "passed" and self.second == "failed")
 
 
 @dataclass(slots=True)

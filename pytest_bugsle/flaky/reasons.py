@@ -47,7 +47,7 @@ def state_of(prober: Prober, test: int, found: Explanation) -> list[StateDiffere
             break
         ran, _, done = sequences.watched((*before, test), len(before), (one["kind"], one["name"]))
         found.probes += 1
-        if done and outcome_of(ran) not in (shown, "skipped"):
+        if done and ran.last is not None and outcome_of(ran) == found.alone[0]:
             turning = StateDifference(
                 kind=difference.kind, name=difference.name, was=difference.was, now=difference.now, turns=True
             )

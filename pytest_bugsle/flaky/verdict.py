@@ -45,13 +45,13 @@ def result_of(
 ) -> FlakyTest:
     """Return what is known of one test.
 
-    `outcomes` are those of its planned runs, without skips; `options` those that keep pytest from reordering;
+    `outcomes` are those of its planned runs; `options` those that keep pytest from reordering;
     `top` leads from pytest's rootdir to the repository's top ('' or ending in '/').
     """
     item = items[number]
-    failures = sum(outcome == "failed" for outcome in outcomes)
+    failures, attempts = outcomes.count("failed"), len(outcomes) - outcomes.count("skipped")
     categories: set[FlakyCategory] = set(found.categories) if found else set()
-    if not categories and len(set(outcomes)) == 1:
+    if not categories and attempts and failures in (0, len(outcomes)):
         categories = {"failing" if failures else "stable"}
 
     def names(numbers: Sequence[int]) -> list[str]:
@@ -64,8 +64,8 @@ def result_of(
         setters=names(found.setters) if found else [],
         cleaners=names(found.cleaners) if found else [],
         failures=failures,
-        attempts=len(outcomes),
-        interval=wilson(failures, len(outcomes)) if outcomes else None,
+        attempts=attempts,
+        interval=wilson(failures, attempts) if attempts else None,
         probes=found.probes if found else 0,
         reproduce=_command(items, found, options) if found else "",
         confirmed=found.confirmed if found else 0,
@@ -145,12 +145,13 @@ def _listed(ids: Sequence[str]) -> str:
 def findings_of(tests: Sequence[FlakyTest], levels: Mapping[str, Level], *, ci: bool) -> Iterator[Finding]:
     """Yield a finding for each test whose outcome varies."""
     for test in tests:
-        if test.categories in (["failing"], ["stable"]):
+        if test.categories in (["failing"], ["stable"]) or not (test.categories or test.failures):
             continue
         path, _, line = (test.place or "").rpartition(":")
         ordered = not _ORDERED.isdisjoint(test.categories)
         word = ", ".join(test.categories).replace("-", " ") or "varies"
-        why = test.why or f"it failed in {test.failures} of {test.attempts} runs"
+        skipped = ", and was skipped in others" * (test.failures == test.attempts)
+        why = test.why or f"it failed in {test.failures} of {test.attempts} runs{skipped}"
         yield make_finding(
             "BUG203" if ordered else "BUG201",
             f"{test.id} is {word}: {why}" if test.categories else f"{test.id} varies: {why}",

@@ -37,8 +37,13 @@ def hunt_lines(result: Result, verbosity: int = 0) -> list[Line]:
         report.append(_line(f"{plural(len(failing), 'test')} failed every time: {names}", "yellow"))
     if verbosity > 0:
         report += [
-            _line(f"{_counted(test)}  {test.id}", "dim") for test in tests if test.categories in _QUIET
+            _line(f"{_counted(test)}  {test.id}", "dim")
+            for test in tests
+            if test.categories in _QUIET or not varies(test)
         ]
+    never = [test for test in tests if not varies(test)]
+    if verbosity >= 0 and never:
+        report.append(_line(f"{plural(len(never), 'test')} showed nothing: skipped, or not come to", "dim"))
     if verbosity >= 0:
         report += [_line(f"note: {note}", "dim") for note in result.notes]
     report.append(
@@ -50,8 +55,8 @@ def hunt_lines(result: Result, verbosity: int = 0) -> list[Line]:
 
 
 def varies(test: FlakyTest) -> bool:
-    """Say whether a test showed both outcomes, or something else that makes it untrustworthy."""
-    return bool(test.categories) or 0 < test.failures < test.attempts
+    """Say whether a test failed in some runs and not in others, or is untrustworthy in another way."""
+    return bool(test.categories or test.failures)
 
 
 def _summary(tests: Sequence[FlakyTest], varying: Sequence[FlakyTest], result: Result) -> str:
