@@ -338,6 +338,8 @@ class Retrials:
             why = "; ".join(part for part in (one.sentence, said.sentence if said else "") if part)
             if not one.is_same:
                 why += "; in a clean copy of the tree it fails with another error: is a file missing there?"
+            elif one.is_only_here:
+                why += "; in a clean copy of the tree it never failed: does it meet an ignored file here?"
             before = at_base.get(one.failure.id)
             if before is not None:
                 why += f"; at the base {before.sentence}"

@@ -750,6 +750,9 @@ def test_a_test_that_passes_for_want_of_a_file_blocks(tmp_path: Path) -> None:
         said = trapped.run()
         assert said.code == 1
         assert counts(said)["passed"] == 1
+        assert "in a clean copy of the tree it never failed: does it meet an ignored file here?" in section(
+            said
+        )
 
 
 @pytest.mark.slow

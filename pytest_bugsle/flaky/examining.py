@@ -48,6 +48,11 @@ class Examined:
         return not errors or self.failure.fingerprint in errors
 
     @property
+    def is_only_here(self) -> bool:
+        """Say whether the clean copy never showed it, nor an attempt of the session: it may differ from the tree."""
+        return self.is_flaky and not self.fails and not self.failure.passed_too
+
+    @property
     def sentence(self) -> str:
         """Say what was seen, with the numbers."""
         found = self.found
