@@ -126,6 +126,25 @@ def test_a_skip_is_no_outcome_that_a_test_varies_by(tmp_path: Path) -> None:
     assert "1 test showed nothing: skipped, or not come to" in said.out
 
 
+def test_a_test_that_many_others_pollute_together_is_told_with_the_state_that_grows(tmp_path: Path) -> None:
+    """A cache that forty tests fill: no polluters, the cache itself, and an order that shows it."""
+    filling = "".join(f"def test_{number}(): lib.CACHE[{number}] = 1\n" for number in range(40))
+    files = {
+        "lib.py": "CACHE = {}",
+        "tests/test_a.py": "import lib\n" + filling,
+        "tests/test_b.py": "import lib\ndef test_full(): assert len(lib.CACHE) <= 30\n",
+    }
+    repo = project(tmp_path, files, configuration=TOP)
+    said = hunt(repo, "--budget", "60", "--suspect", "tests/test_b.py::test_full")
+    full = told_of(said)["test_full"]
+    assert (full["categories"], full["polluters"], full["confirmed"]) == (["victim"], [], 3)
+    assert "failed after 40 other tests, and 20 of them were not found to be enough" in said.out
+    assert [state["name"] for state in full["state"] if state["turns"]] == ["lib.CACHE"]
+    words = shlex.split(full["reproduce"])
+    assert words[:4] == ["bugsle", "flaky", "replay", "--order"]
+    assert len((repo.top / words[4]).read_text().splitlines()) == 41
+
+
 def test_a_suite_with_a_test_that_is_always_skipped_passes(tmp_path: Path) -> None:
     """As it does elsewhere."""
     files = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+import pytest
 from flaky_suites import Simulated, polluted
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from pytest_bugsle.flaky.explaining import (
     outcome_of,
     verdict,
 )
-from pytest_bugsle.flaky.search import Probe
+from pytest_bugsle.flaky.search import MOST_MEMBERS, Probe
 from pytest_bugsle.runner.outcome import Outcome, Ran
 
 TEST = 0
@@ -250,6 +251,43 @@ def test_words_for_outcomes() -> None:
     assert [name for name, word in words.items() if word == "passed"] == ["passed", "xfailed", "xpassed"]
     assert [name for name, word in words.items() if word == "skipped"] == ["skipped", "missing"]
     assert outcome_of(Ran((), "unable", 0.0)) == "skipped"
+
+
+def test_what_takes_more_tests_than_a_search_holds_is_a_victim_of_all_of_them() -> None:
+    """A cache that fills up: no polluters are named, and clean processes have shown it after the whole prefix."""
+    others = tuple(range(1, 200))
+    suite = Simulated(lambda before, test: test == TEST and len(before) >= 120)
+    found = suite.answer(explain(TEST, [Sighting(others, "failed")]), most=400)
+    assert (found.categories, found.polluters, found.shown) == ({"victim"}, (), ())
+    assert (found.many, found.confirmed) == (others, CONFIRMATIONS)
+    assert found.why == "it failed after 199 other tests, and 20 of them were not found to be enough"
+    clean_runs = [probe.tests for probe in suite.asked if probe.apart]
+    assert clean_runs.count((*others, TEST)) == CONFIRMATIONS and (TEST,) in clean_runs
+
+
+def test_a_group_as_large_as_a_search_holds_is_named() -> None:
+    """Twenty are; what is needed in any number is not cut short by it."""
+    group = tuple(range(3, 3 + MOST_MEMBERS))
+    suite = Simulated(lambda before, test: test == TEST and set(group) <= set(before))
+    found = suite.answer(explain(TEST, [Sighting(tuple(range(1, 100)), "failed")]), most=1_000)
+    assert (found.categories, found.polluters, found.why) == ({"victim"}, group, "")
+
+
+@pytest.mark.parametrize(
+    ("answered", "categories"),
+    [(0, set()), (1, {"not-idempotent"}), (2, {"not-idempotent", "victim"})],
+)
+def test_what_is_known_when_the_time_ends_is_kept(answered: int, categories: set[str]) -> None:
+    """After so many batches beyond the runs alone: the second run in one process, then the replays."""
+    suite = Simulated(lambda before, test: test == TEST and (TEST in before or 5 in before))
+    found = Explanation()
+    judge = explain(TEST, [Sighting(OTHERS, "failed")], replays=2, found=found)
+    probes = next(judge)
+    for _ in range(1 + answered):
+        probes = judge.send({probe: suite.ran(probe) for probe in probes})
+    judge.close()
+    assert found.categories == categories
+    assert found.polluters == ()
 
 
 class Skipping(Simulated):

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What the experiments say of a failure; `found` is None where there was no time for them."""
+    """What the experiments say of a failure; `found` is None where there was no time for them.
+
+    `why_not` says why they are missing, or did not come to their end.
+    """
 
     failure: Failure
     found: Explanation | None
@@ -66,6 +69,8 @@ class Examined:
             parts.append(f"after the same {plural(len(self.failure.before), 'test')} {replays}")
         if self.failure.is_cut:
             parts.append("not tried after the same tests: they take too long")
+        if self.why_not:
+            parts.append(self.why_not)
         text = "; ".join(parts)
         if self.outcomes and "failed" not in self.outcomes:
             text += f" ({sentence(len(self.outcomes))})"
@@ -91,11 +96,13 @@ def examine(
             continue
         say(f"failed: {failure.id}, tried again ({done + 1} of {len(failures)})")
         before = tuple(_numbers(failure.before, numbers))
-        judge = explain(number, [Sighting(before, "failed")], tuple(known), replays=2)
-        found = drive({number: judge}, prober.run_all, lambda: time.monotonic() < until)[number]
-        if found is not None and (found.polluters or found.setters):
+        found = Explanation()
+        judge = explain(number, [Sighting(before, "failed")], tuple(known), replays=2, found=found)
+        ended = drive({number: judge}, prober.run_all, lambda: time.monotonic() < until)[number]
+        if found.polluters or found.setters:
             known[found.polluters or found.setters] = None
-        yield Examined(failure, found, "" if found else "not tried to the end: the time was used up")
+        tried = found if ended is not None or found.categories else None
+        yield Examined(failure, tried, "not tried to the end: the time was used up" if ended is None else "")
 
 
 def _numbers(ids: Iterable[str], numbers: dict[str, int]) -> Iterator[int]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from pytest_bugsle.flaky.attempts import error_print
-from pytest_bugsle.flaky.search import Answers, Probe, deciding
+from pytest_bugsle.flaky.search import MOST_MEMBERS, Answers, Probe, deciding
 from pytest_bugsle.runner.outcome import Ran
 
 Category = Literal[
@@ -18,6 +18,7 @@ CONFIRMATIONS = 3
 """Runs in clean processes that must agree before anything is said."""
 ALONE = 10
 """Runs alone: of a coin, fewer agree by chance so often that it would be taken for a victim."""
+_ORDERED: Mapping[str, Category] = {"failed": "victim", "passed": "brittle"}
 _CLEANED = 2
 """Orders in which the test passed after its polluters that are looked into."""
 
@@ -49,12 +50,17 @@ class Sighting:
 
 @dataclass(slots=True)
 class Explanation:
-    """What a test's outcome depends on; numbers are of tests, in the order that is needed."""
+    """What a test's outcome depends on; numbers are of tests, in the order that is needed.
+
+    What stands in it holds at any time: a search that is out of time leaves what it has.
+    """
 
     categories: set[Category] = field(default_factory=set)
     polluters: tuple[int, ...] = ()
     setters: tuple[int, ...] = ()
     cleaners: tuple[int, ...] = ()
+    many: tuple[int, ...] = ()
+    """Tests that turn the outcome together, where a few are not enough."""
     why: str = ""
     shown: tuple[int, ...] = ()
     """A sequence that shows it in a clean process."""
@@ -81,15 +87,16 @@ def explain(
     *,
     alone: int = ALONE,
     replays: int = 0,
+    found: Explanation | None = None,
 ) -> Explaining:
     """Find out by experiments on what the outcome of a test depends.
 
     `sightings` are its outcomes in the orders that were tried; `known` are polluters and setters of other
     tests, which are tried first: what pollutes one test often pollutes the next. It is run `alone` so many
     times; what was seen is run again `replays` times first, or, with none, only where the search does not end
-    in a confirmed answer.
+    in a confirmed answer. What comes out is written into `found` as it is known, and returned.
     """
-    found = Explanation()
+    found = Explanation() if found is None else found
     twice = tuple(Probe((test, test), repeat=number) for number in range(CONFIRMATIONS))
     once = tuple(Probe((test,), repeat=number) for number in range(alone - CONFIRMATIONS))
     answers = yield (*twice, *once)
@@ -167,8 +174,11 @@ def _ordered(
     tried = []
     if replays:
         tried = yield from _replayed(test, before, replays, turned, found)
+        if all(tried):  # so much is known, should there be no time to find out more
+            found.categories.add(_ORDERED[opposite])
     if all(tried) and (yield from _search(test, before, turned, opposite, found)):
         return
+    found.categories.discard(_ORDERED[opposite])
     if not replays:
         tried = yield from _replayed(test, before, CONFIRMATIONS - 1, turned, found)
     if all(tried):
@@ -207,17 +217,24 @@ def _search(
 ) -> Generator[tuple[Probe, ...], Answers, bool]:
     """Find a minimal part of `before` that turns the outcome; say whether clean processes agree."""
     members = yield from _counted(deciding((), before, test, turned, apart=apart), found)
-    agreed = bool(members) and (yield from _confirm(test, members or (), opposite, found))
-    if agreed and members:
-        found.shown = (*members, test)
-        found.confirmed = CONFIRMATIONS
-        if opposite == "failed":
-            found.categories.add("victim")
-            found.polluters = members
-        else:
-            found.categories.add("brittle")
-            found.setters = members
-    return agreed
+    many = members is not None and len(members) > MOST_MEMBERS
+    if many:
+        members = before
+    if not members or not (yield from _confirm(test, members, opposite, found)):
+        return False
+    found.confirmed = CONFIRMATIONS
+    found.categories.add(_ORDERED[opposite])
+    if many:
+        found.many = members
+        found.shown = ()  # no command line has room for it: an order is saved
+        found.why = f"it {opposite} after {len(before)} other tests, and {MOST_MEMBERS} of them were not found to be enough"
+        return True
+    found.shown = (*members, test)
+    if opposite == "failed":
+        found.polluters = members
+    else:
+        found.setters = members
+    return True
 
 
 def _confirm(
@@ -274,7 +291,7 @@ def clean(
         if not order or not turned(answers[everything]):
             continue
         cleaners = yield from _counted(deciding(found.polluters, order, test, turned), found)
-        if cleaners:
+        if cleaners and len(cleaners) <= MOST_MEMBERS:
             apart = tuple(
                 Probe((*found.polluters, *cleaners, test), apart=True, repeat=number)
                 for number in range(CONFIRMATIONS)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_bugsle.flaky.explaining import Explanation, Sighting, Verdict, clean, explain, verdict
+from pytest_bugsle.flaky.explaining import Explanation, Sighting, Verdict, clean, explain, plural, verdict
 from pytest_bugsle.flaky.orders import Order, backwards, natural, shuffles
 from pytest_bugsle.flaky.reasons import cause_of, state_of
 from pytest_bugsle.flaky.search import Probe
@@ -190,16 +190,19 @@ class Hunt:
             for number, known in self.known.items()
             if known.varies and (self.wanted is None or number in self.wanted)
         ]
+        unexplained = 0
         for done, number in enumerate(suspects):
             self.say(f"why {self.sequences.items[number].id} ({done + 1} of {len(suspects)})")
             sets = {found.polluters or found.setters: None for found in self.explanations.values()}
             sets.pop((), None)
             begun, clean_before = time.monotonic(), self.prober.clean_seconds
-            judge = explain(number, self._sightings(number), tuple(sets))
-            explained = drive({number: judge}, self.prober.run_all, lambda: not self.sequences.spent)[number]
+            found = Explanation()
+            judge = explain(number, self._sightings(number), tuple(sets), found=found)
+            ended = drive({number: judge}, self.prober.run_all, lambda: not self.sequences.spent)[number]
             self.search_seconds += time.monotonic() - begun - (self.prober.clean_seconds - clean_before)
-            if explained is not None:
-                self.explanations[number] = explained
+            unexplained += ended is None
+            if ended is not None or found.categories:
+                self.explanations[number] = found
         seen: set[tuple[int, ...]] = set()
         for number, found in self.explanations.items():
             if found.polluters and found.polluters not in seen:
@@ -208,9 +211,8 @@ class Hunt:
                 cleaning = clean(number, found, self._sightings(number))
                 drive({number: cleaning}, self.prober.run_all, lambda: not self.sequences.spent)
         self._reasons()
-        left = len(suspects) - len(self.explanations)
-        if left:
-            self.notes.append(f"{left} tests that vary were not explained: the time was used up")
+        if unexplained:
+            self.notes.append(f"{plural(unexplained, 'test')} not explained to the end: the time was used up")
 
     def failing_order(self, number: int) -> tuple[int, ...]:
         """Return the shortest order in which a test was seen to fail, up to the test; empty where it was not."""

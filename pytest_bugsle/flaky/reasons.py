@@ -29,10 +29,12 @@ def state_of(prober: Prober, test: int, found: Explanation) -> list[StateDiffere
     itself keeps objects alive, which may change a test: with it and nothing put back, the outcome must stand.
     """
     sequences = prober.sequences
-    before = found.polluters or found.setters or ((test,) if "not-idempotent" in found.categories else ())
+    before = found.polluters or found.setters or found.many
+    if not before and "not-idempotent" in found.categories:
+        before = (test,)
     if not before or not sequences.forks:
         return []
-    shown = "passed" if found.setters else "failed"
+    shown = "passed" if "brittle" in found.categories else "failed"
     ran, left, _ = sequences.watched((*before, test), len(before))
     found.probes += 1
     told = [

@@ -37,6 +37,9 @@ class Probe:
     repeat: int = 0
 
 
+MOST_MEMBERS = 20
+"""Tests that a search holds fixed before it ends: where a cache fills up, each of hundreds does its part."""
+
 Answers: TypeAlias = Mapping[Probe, Ran]
 Search: TypeAlias = Generator[tuple[Probe, ...], Answers, "tuple[int, ...] | None"]
 
@@ -52,7 +55,8 @@ def deciding(
     """Return a minimal part of `prefix`, in its order, that turns the target's outcome after `head`.
 
     `turned` says whether a run shows the new outcome: it does after the whole prefix, and does not after
-    `head` alone. None where the outcome does not turn as it did (then it is no function of the order).
+    `head` alone. None where the outcome does not turn as it did (then it is no function of the order). More than
+    MOST_MEMBERS stand for no answer: so many were not enough yet.
     """
 
     def probe(middle: tuple[int, ...], tail: tuple[int, ...]) -> Probe:
@@ -75,6 +79,8 @@ def deciding(
         answers = yield (asked,)
         if turned(answers[asked]):
             break
+        if len(found) > MOST_MEMBERS:
+            return found
     left_out = True
     while left_out and len(found) > 1:  # what one pass leaves out may make another member needless
         left_out = False
