@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from days import same_day  # noqa: F401  the fixture is for each test
 from repositories import Repo, Said, bugsle, run_pytest
 
 from pytest_bugsle.store.history import open_history

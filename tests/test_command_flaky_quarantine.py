@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from days import same_day, today  # noqa: F401  the fixture is for each test
 from repositories import Repo, Said, bugsle, run_pytest
 
 from pytest_bugsle.flaky import quarantine
@@ -14,7 +15,6 @@ from pytest_bugsle.store.history import open_history
 from pytest_bugsle.store.records import AttemptRecord, RunRecord
 
 ID = "tests/t.py::test_a"
-TODAY = dt.datetime.now(tz=dt.UTC).date()
 _OUTCOMES = {".": "passed", "F": "failed", "E": "error", "!": "died"}
 
 
@@ -28,7 +28,7 @@ def repo(tmp_path: Path) -> Repo:
 
 def record(repo: Repo, marks: str, *, tree: str = "t1", days_ago: int = 20, test: str = ID) -> None:
     """Record one run for each outcome."""
-    noon = dt.datetime.combine(TODAY - dt.timedelta(days=days_ago), dt.time(12), dt.UTC)
+    noon = dt.datetime.combine(today() - dt.timedelta(days=days_ago), dt.time(12), dt.UTC)
     (repo.top / ".bugsle").mkdir(exist_ok=True)
     with open_history(repo.top / ".bugsle/history.db") as history:
         for number, mark in enumerate(marks):
@@ -62,7 +62,7 @@ def test_an_entry_is_made_of_evidence(repo: Repo) -> None:
     assert entries(repo) == (
         Entry(
             id=ID, cause='a "race"', failures=1, attempts=4, fingerprints=("f-t1",), owner="Ada", issue="#42",
-            added=TODAY, expires=TODAY + dt.timedelta(days=30),
+            added=today(), expires=today() + dt.timedelta(days=30),
         ),
     )  # fmt: skip
     assert (
@@ -143,7 +143,7 @@ def test_a_renewal_needs_new_evidence(repo: Repo) -> None:
     record(repo, "..F.")
     before = Entry(
         id=ID, cause="a race", failures=1, attempts=4, fingerprints=("f-t1",), owner="Grace", issue="#1",
-        added=TODAY - dt.timedelta(days=10), expires=TODAY + dt.timedelta(days=2),
+        added=today() - dt.timedelta(days=10), expires=today() + dt.timedelta(days=2),
     )  # fmt: skip
     quarantine.write(quarantine.place(repo.top), [before])
     record(repo, "F..", tree="t3", days_ago=10)
@@ -157,7 +157,7 @@ def test_a_renewal_needs_new_evidence(repo: Repo) -> None:
     assert said.code == 0 and f"renewed: {ID}" in said.out
     (entry,) = entries(repo)
     assert (entry.failures, entry.attempts, entry.fingerprints) == (3, 12, ("f-t1", "f-t2", "f-t3"))
-    assert (entry.cause, entry.owner, entry.added) == ("a race", "Grace", TODAY)
+    assert (entry.cause, entry.owner, entry.added) == ("a race", "Grace", today())
 
 
 def test_old_evidence_is_none(repo: Repo) -> None:
@@ -275,12 +275,12 @@ def test_a_real_session_is_evidence(repo: Repo) -> None:
     (entry,) = entries(repo)
     assert entry.id == "tests/test_env.py::test_env" and entry.failures == 1 < entry.attempts
     failure = quarantine.Failure(entry.id, entry.fingerprints[0], "call")
-    assert quarantine.excuses([entry], TODAY, [failure]) == {entry.id: ""}
+    assert quarantine.excuses([entry], today(), [failure]) == {entry.id: ""}
 
 
 def quarantined(repo: Repo) -> None:
     """Quarantine the test ten days ago."""
-    added = TODAY - dt.timedelta(days=10)
+    added = today() - dt.timedelta(days=10)
     entry = Entry(
         id=ID, failures=1, attempts=2, fingerprints=("f-t1",), owner="Ada", issue="#42", added=added,
         expires=added + dt.timedelta(days=30),

@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from days import same_day, today  # noqa: F401  the fixture is for each test
 from repositories import Said
 from trap_suites import Trapped
 
@@ -20,7 +21,6 @@ SOURCE = """
     def test_other():
         pass
 """
-TODAY = dt.datetime.now(tz=dt.UTC).date()
 
 
 def quarantined(tmp_path: Path, *, days: int = 20, source: str = SOURCE.format(right=0)) -> Trapped:
@@ -35,8 +35,8 @@ def quarantined(tmp_path: Path, *, days: int = 20, source: str = SOURCE.format(r
         fingerprints=prints,
         owner="Ada",
         issue="#7",
-        added=TODAY - dt.timedelta(days=5),
-        expires=TODAY + dt.timedelta(days=days),
+        added=today() - dt.timedelta(days=5),
+        expires=today() + dt.timedelta(days=days),
     )
     quarantine.write(quarantine.place(trapped.repo.top), [entry])
     return trapped
