@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from flaky_suites import Simulated, polluted
@@ -189,6 +190,23 @@ def test_what_clean_processes_do_not_show_is_not_claimed() -> None:
     found = suite.answer(explain(TEST, [Sighting((5, 7, 9), "failed")]), most=200)
     assert not found.polluters and not found.confirmed and "victim" not in found.categories
     assert found.categories
+
+
+def test_the_command_of_a_second_run_is_not_that_of_a_search_that_failed() -> None:
+    """`pytest ID ID` runs a test once: what another search found plain says nothing of it."""
+
+    class InForks(Simulated):
+        def ran(self, probe: Probe) -> Ran:
+            ran = replace(super().ran(probe), plain=False)
+            if probe.apart and 7 in probe.tests:
+                passed = tuple(Outcome(one.id, "passed") for one in ran.outcomes)
+                return replace(ran, outcomes=passed, plain=True)
+            return ran
+
+    suite = InForks(lambda before, test: test == TEST and (7 in before or TEST in before))
+    found = suite.answer(explain(TEST, [Sighting((5, 7, 9), "failed")]), most=200)
+    assert "not-idempotent" in found.categories and not found.polluters
+    assert (found.shown, found.plain) == ((TEST, TEST), False)
 
 
 def test_a_test_that_always_fails_varies_in_nothing() -> None:

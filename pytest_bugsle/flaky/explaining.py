@@ -253,10 +253,10 @@ def _confirm(
         )
         answers = yield (alone, *after)
         found.probes += 1 + len(after)
-        found.plain = all(answers[probe].plain for probe in after)
         if outcome_of(answers[alone]) == found.alone[0] and all(
             outcome_of(answers[one]) == opposite for one in after
         ):
+            found.plain = all(answers[probe].plain for probe in after)
             return True
     return False
 
