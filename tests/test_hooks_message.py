@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from git_sandbox import Sandbox
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_bugsle.git.log import read_log
@@ -40,6 +40,8 @@ _LINES = st.lists(
 )  # fmt: skip
 
 
+@example(lines=["\ufffe"], edited=False)
+@example(lines=["fix: \ufdd0 \U0001ffff \ufdcf", "", "Fixes: \uffff"], edited=True)
 @given(lines=_LINES, edited=st.booleans())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_message_is_read_as_git_keeps_it(sandbox: Sandbox, lines: list[str], edited: bool) -> None:

@@ -17,6 +17,12 @@ _LONGEST = 1024 * 1024
 """Bytes that are read from the beginning, and as many from the end, where the trailers stand."""
 
 _SCISSORS = re.compile(rb"^(\S{1,32}) -{24} >8 -{24}$", re.MULTILINE)
+_NONCHARACTER = re.compile(
+    "[\ufdd0-\ufdef"
+    + "".join(f"{chr(plane << 16 | 0xFFFE)}-{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
+    + "]"
+)
+"""What git takes for no UTF-8: it keeps each byte of it as the character of that number (utf8.c, commit.c)."""
 _AUTOMATIC = b"#;@!$%^&|:"
 """What git chooses from when `core.commentChar` is `auto`."""
 
@@ -74,6 +80,6 @@ def _comment(repo: Repository, text: bytes) -> bytes:
 
 def _decoded(text: bytes, encoding: str) -> str:
     try:
-        return text.decode(encoding)
+        return _NONCHARACTER.sub(lambda found: found[0].encode().decode("latin-1"), text.decode(encoding))
     except (UnicodeDecodeError, LookupError):
         return text.decode("utf-8", "surrogateescape")
