@@ -283,6 +283,40 @@ def test_what_takes_more_tests_than_a_search_holds_is_a_victim_of_all_of_them() 
     assert clean_runs.count((*others, TEST)) == CONFIRMATIONS and (TEST,) in clean_runs
 
 
+def test_what_many_pollute_is_not_shown_by_its_second_run() -> None:
+    """A test may be both: the sequence that shows the one is none of the other."""
+    suite = Simulated(lambda before, test: test == TEST and (TEST in before or len(before) >= 120))
+    found = suite.answer(explain(TEST, [Sighting(tuple(range(1, 200)), "failed")]), most=400)
+    assert (found.categories, found.shown) == ({"victim", "not-idempotent"}, ())
+
+
+def test_a_victim_that_no_clean_process_shows_is_called_one_no_longer() -> None:
+    """After the replays it seemed to be: the clean processes have the last word."""
+
+    class InForks(Simulated):
+        def ran(self, probe: Probe) -> Ran:
+            ran = super().ran(probe)
+            return Ran((Outcome("0", "passed"),), "finished", 0.0) if probe.apart else ran
+
+    suite = InForks(lambda before, test: test == TEST and 7 in before)
+    found = suite.answer(explain(TEST, [Sighting((5, 7, 9), "failed")], replays=2), most=200)
+    assert found.categories == {"probabilistic"}
+
+
+def test_a_clean_process_that_skips_the_test_confirms_no_pass() -> None:
+    """Alone it passed in the forks: only a pass agrees with that."""
+
+    class SkippedApart(Simulated):
+        def ran(self, probe: Probe) -> Ran:
+            ran = super().ran(probe)
+            alone = probe.apart and probe.tests == (TEST,)
+            return Ran((Outcome("0", "skipped"),), "finished", 0.0) if alone else ran
+
+    suite = SkippedApart(lambda before, test: test == TEST and 7 in before)
+    found = suite.answer(explain(TEST, [Sighting((5, 7, 9), "failed")]), most=200)
+    assert not found.confirmed and "victim" not in found.categories
+
+
 def test_a_group_as_large_as_a_search_holds_is_named() -> None:
     """Twenty are; what is needed in any number is not cut short by it."""
     group = tuple(range(3, 3 + MOST_MEMBERS))
